@@ -1,0 +1,11 @@
+# Shared by shim, daemon and CLI; no I/O, no malloc.
+noinst_LTLIBRARIES += libcommon.la
+libcommon_la_SOURCES = \
+	common/close_decide.c common/close_decide.h \
+	common/endpoint.c common/endpoint.h \
+	common/parse.c common/parse.h \
+	common/policy.c common/policy.h \
+	common/policy_keys.c \
+	common/tcp_state.c common/tcp_state.h \
+	common/wire.c common/wire.h
+libcommon_la_CFLAGS = $(AM_CFLAGS) -fPIC -fvisibility=hidden

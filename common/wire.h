@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/* What crosses between shim and daemon.
+ *
+ * SOCKET           a SOCK_SEQPACKET: the shim sends one wire_hello, then wire_records, some with
+ *                  a descriptor; the daemon answers the hello with a wire_welcome that carries
+ *                  the session page (a sealed memfd).
+ * SOCKET.policy    the policy page: a file that the daemon writes and every shim maps read-only.
+ *                  bind() and listen() are a server's first TCP calls, and must find their
+ *                  policy without waiting for an answer; so it is read, not asked for.
+ * SOCKET.control   the CLI's socket (JSON lines), not the shim's.
+ *
+ * Native byte order (both ends are on one machine), fixed widths, versions on everything. */
+#ifndef COMMON_WIRE_H
+#define COMMON_WIRE_H
+
+#include "common/endpoint.h"
+#include "common/policy.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#define WIRE_MAGIC 0x434c5344u /* "CLSD" */
+#define WIRE_VERSION 1
+
+#define WIRE_SOCKET_DEFAULT "/run/closeside/socket"
+#define WIRE_CONTROL_SUFFIX ".control"
+#define WIRE_POLICY_SUFFIX ".policy"
+
+enum {
+	WIRE_RULES_MAX = 64,          /* policies in a page */
+	WIRE_OPTIONS_MAX = 1000,      /* text of CLOSESIDE_SOCKET after '?' */
+	WIRE_CREDITS_START = 8,       /* hand-overs before the welcome has come */
+	WIRE_HEARTBEAT_MS = 100,      /* the daemon writes it so often */
+	WIRE_HEARTBEAT_STALE_MS = 1000, /* older than that: no hand-over */
+	WIRE_SEQLOCK_TRIES = 8,
+};
+
+/* CLOSESIDE_SOCKET is "PATH" or "PATH?OPTIONS". OPTIONS are "key=value,..." of one policy for
+ * this process and its children, which comes before those of the page; "policy=NAME" names one
+ * of the page to use alone; "tag=WORD" groups processes for `run --report`. */
+struct wire_hello {
+	uint32_t magic;
+	uint16_t version, size;
+	uint32_t nofile; /* soft RLIMIT_NOFILE: what this user may have in flight */
+	uint32_t flags;  /* 0 */
+	char options[WIRE_OPTIONS_MAX];
+	char pad[8];
+};
+_Static_assert(sizeof(struct wire_hello) == 1024, "wire");
+
+struct wire_welcome {
+	uint32_t magic;
+	uint16_t version, size;
+	uint32_t flags; /* 0 */
+	uint32_t pad;
+};
+_Static_assert(sizeof(struct wire_welcome) == 16, "wire");
+
+/* X(enum, word, carries a descriptor) */
+#define WIRE_RECORDS(X)                                                                            \
+	X(WIRE_OPEN, "open", 0)           /* this process holds this connection */                 \
+	X(WIRE_CLOSE, "close", 0)         /* it closed it; action and side say how */              \
+	X(WIRE_LET_GO, "let-go", 0)       /* it closed its descriptor; others hold it still */     \
+	X(WIRE_HAND_OVER, "hand-over", 1) /* it closed it, the daemon finishes: sole descriptor */ \
+	X(WIRE_DEFER, "defer", 1)         /* shutdown to be done by the daemon: a duplicate */     \
+	X(WIRE_AT_EXIT, "at-exit", 1)     /* the process is ending: a duplicate until it has */
+
+enum wire_type {
+	WIRE_NONE,
+#define X(name, word, fd) name,
+	WIRE_RECORDS(X)
+#undef X
+	WIRE_TYPE_COUNT
+};
+
+struct wire_record {
+	uint32_t magic;
+	uint16_t version;
+	uint8_t type;   /* enum wire_type */
+	uint8_t role;   /* enum role */
+	uint64_t cookie; /* SO_COOKIE */
+	struct endpoint local, remote;
+	uint32_t policy; /* policy_id(), 0: none */
+	int32_t fd;      /* the program's number for it */
+	uint8_t state;   /* enum tcp_state at the call, 0: not known */
+	uint8_t action;  /* enum close_action */
+	uint8_t side;    /* enum close_side, as known so far */
+	uint8_t how;     /* WIRE_DEFER: SHUT_WR or SHUT_RDWR */
+	uint32_t unread, unacked; /* bytes, at the call */
+	uint32_t idle_ms;         /* since data last came from the peer */
+	/* What of the policy the daemon needs in order to finish: */
+	uint32_t grace_ms;
+	int32_t time_wait_ms;
+	uint32_t drain_max_ms;
+	uint8_t grace_learn, peer_time_wait, close_first, pad;
+	uint32_t rtt_us;
+	uint32_t reserved[3];
+};
+_Static_assert(sizeof(struct wire_record) == 16 + 40 + 8 + 4 + 12 + 12 + 4 + 4 + 12, "wire");
+
+/* SOCKET.policy. `seq` is odd while the daemon rewrites rules, `on` or count; a reader copies,
+ * compares, and after WIRE_SEQLOCK_TRIES acts as if there were no policy. */
+struct policy_page {
+	uint32_t magic;
+	uint16_t version, pad;
+	uint32_t size;      /* of this struct */
+	uint32_t rule_size; /* of a rule */
+	uint64_t instance;  /* random: another one after a restart of the daemon */
+	_Atomic uint32_t seq;
+	_Atomic uint32_t on;           /* 0: closeside off, watch only */
+	_Atomic uint64_t heartbeat_ms; /* CLOCK_MONOTONIC_COARSE */
+	_Atomic uint32_t retired;      /* 1: this daemon has gone; open the file again */
+	uint32_t count;
+	struct policy_rule rules[WIRE_RULES_MAX];
+};
+
+/* The session page: shared with one process, which is not trusted with it. */
+struct session_page {
+	uint32_t magic;
+	uint16_t version, size;
+	_Atomic int32_t credits;   /* the shim takes one for each descriptor sent, the daemon gives */
+	_Atomic uint32_t lost;     /* records the shim could not send */
+};
+_Static_assert(sizeof(struct session_page) == 16, "wire");
+
+/* CLOCK_MONOTONIC_COARSE in milliseconds. */
+uint64_t wire_now_ms(void);
+
+/* A consistent look at the page: runs `look` on the rules until the seqlock holds, at most
+ * WIRE_SEQLOCK_TRIES times. Returns false, and what look() stored is not to be used, if it
+ * never held. Async-signal-safe if look is. */
+bool policy_page_read(const struct policy_page *page,
+		      void (*look)(const struct policy_page *page, void *arg), void *arg);
+
+/* Splits "PATH?OPTIONS" (or NULL: the default). Returns false if the path is too long for a
+ * UNIX socket with the longest suffix. *options points into text, or is "". */
+#define WIRE_PATH_MAX 96
+bool wire_split_socket(const char *text, char path[WIRE_PATH_MAX], const char **options);
+
+const char *wire_type_word(unsigned int type);
+
+#endif
