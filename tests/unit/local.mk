@@ -1,0 +1,11 @@
+# A test is tests/unit/NAME.c, a program with cmocka, and its line in this list.
+if HAVE_CMOCKA
+UNIT_TESTS += \
+	tests/unit/test_close_decide \
+	tests/unit/test_tcp_state
+endif
+
+check_PROGRAMS += $(UNIT_TESTS)
+
+# Programs without an LDADD of their own, that is the unit tests, are linked with:
+LDADD = libdaemon.la libcommon.la $(CMOCKA_LIBS)
