@@ -117,7 +117,7 @@ export UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
 if build_step "build with gcc" build gcc --enable-werror CC=gcc; then
 	test_step "unit tests" gcc UNIT_TESTS
 	test_step "config tests" gcc CONF_TESTS
-	test_step "wire tests" gcc WIRE_TEST_SCRIPTS
+	test_step "wire tests" gcc WIRE_TESTS
 	test_step "lint" gcc LINT_TESTS
 	build_step "make distcheck" distcheck
 else

@@ -1,7 +1,7 @@
 # See tests/README.md for what a test program must do. Add a test to the list of its folder.
 UNIT_TESTS =
 CONF_TESTS =
-WIRE_TEST_SCRIPTS =
+WIRE_TESTS =
 LINT_TESTS =
 BENCHES =
 
@@ -12,13 +12,13 @@ include tests/lint/local.mk
 include tests/bench/local.mk
 
 # The first to go are the longest.
-if WIRE_TESTS
-TESTS += $(WIRE_TEST_SCRIPTS)
+if RUN_WIRE_TESTS
+TESTS += $(WIRE_TESTS)
 endif
 TESTS += $(CONF_TESTS) $(UNIT_TESTS)
 
 EXTRA_DIST += tests/README.md tests/driver tests/check.sh tests/demo.sh \
-	$(CONF_TESTS) $(WIRE_TEST_SCRIPTS) $(LINT_TESTS) $(BENCHES)
+	$(CONF_TESTS) $(WIRE_TESTS) $(LINT_TESTS) $(BENCHES)
 
 TEST_EXTENSIONS = .sh
 LOG_DRIVER = $(top_srcdir)/tests/driver

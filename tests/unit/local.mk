@@ -7,5 +7,7 @@ endif
 
 check_PROGRAMS += $(UNIT_TESTS)
 
+EXTRA_DIST += tests/unit/unit.h
+
 # Programs without an LDADD of their own, that is the unit tests, are linked with:
 LDADD = libdaemon.la libcommon.la $(CMOCKA_LIBS)
