@@ -2,6 +2,9 @@
 if HAVE_CMOCKA
 UNIT_TESTS += \
 	tests/unit/test_close_decide \
+	tests/unit/test_endpoint \
+	tests/unit/test_glob \
+	tests/unit/test_parse \
 	tests/unit/test_tcp_state
 endif
 
