@@ -5,7 +5,10 @@ UNIT_TESTS += \
 	tests/unit/test_endpoint \
 	tests/unit/test_glob \
 	tests/unit/test_parse \
-	tests/unit/test_tcp_state
+	tests/unit/test_policy \
+	tests/unit/test_policy_keys \
+	tests/unit/test_tcp_state \
+	tests/unit/test_wire
 endif
 
 check_PROGRAMS += $(UNIT_TESTS)
