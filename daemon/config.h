@@ -18,13 +18,21 @@ struct config {
 	struct policy_rule defaults; /* defaults {}: keys only */
 
 	/* limits {} */
-	unsigned int custody_max;         /* held sockets in all, 50000 */
+	unsigned int custody_max;	  /* held sockets in all, 50000 */
 	unsigned int custody_per_process; /* 10000 */
-	unsigned int sessions_max;        /* processes under the shim, 10000 */
-	unsigned int sessions_per_user;   /* 5000; root is not limited by it */
+	unsigned int sessions_max;	  /* processes under the shim, 10000 */
+	unsigned int sessions_per_user;	  /* 5000; root is not limited by it */
 
 	char group[CONFIG_GROUP_MAX]; /* group = "adm": may read the control socket; "": none */
 };
+
+/* The numbers of limits {}, for whoever reads or prints them. */
+enum { CONFIG_LIMITS = 4 };
+extern const struct config_limit {
+	const char *name;
+	size_t offset; /* in struct config, of an unsigned int */
+	unsigned int initial, min, max;
+} config_limits[CONFIG_LIMITS];
 
 /* No policies, every limit at its default: what a private daemon starts with. */
 struct config *config_new(void);
@@ -34,14 +42,18 @@ struct config *config_load(const char *path, char *error, size_t size);
 
 void config_free(struct config *config);
 
-/* Calls say() once for each warning: "FILE: policy NAME: text". Probes the kernel for what
- * the config asks of it. */
+/* Calls say() once for each warning: "policy NAME: text", without the file. Probes the kernel for
+ * what the config asks of it. */
 void config_warnings(const struct config *config, void (*say)(void *arg, const char *text),
 		     void *arg);
 
 /* The config as a file that config_load() reads back to the same: what `closesided -n -v` and
  * `closeside policy check -v` print. Emits one line at a time, without newline. */
 void config_dump(const struct config *config, void (*emit)(void *arg, const char *line), void *arg);
+
+/* The keys of one rule, as lines of its section: said, or from defaults {}. */
+void config_dump_rule(const struct policy_rule *rule, void (*emit)(void *arg, const char *line),
+		      void *arg);
 
 /* Can this kernel do IP_LOCAL_PORT_RANGE? Tried on a throwaway socket. A pointer, so that a
  * test can stand in for another kernel. */
