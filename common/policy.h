@@ -25,7 +25,7 @@ enum role { ROLE_ANY, ROLE_SERVER, ROLE_CLIENT };
 enum close_first { FIRST_APP, FIRST_PEER, FIRST_SELF };
 enum half_close { HALF_PASS, HALF_DEFER };
 enum peer_time_wait { PEER_TW_KEEP, PEER_TW_NONE };
-enum linger { LINGER_APP, LINGER_OFF, LINGER_ABORT, LINGER_TIME };
+enum linger_mode { LINGER_APP, LINGER_OFF, LINGER_ABORT, LINGER_TIME };
 enum app_yes { OPT_APP, OPT_YES };
 enum keepalive { KEEPALIVE_APP, KEEPALIVE_OFF, KEEPALIVE_SET };
 
@@ -37,7 +37,7 @@ struct policy_terms {
 	uint8_t close_first;	/* enum close_first */
 	uint8_t half_close;	/* enum half_close */
 	uint8_t peer_time_wait; /* enum peer_time_wait */
-	uint8_t linger;		/* enum linger */
+	uint8_t linger;		/* enum linger_mode */
 	uint8_t grace_learn;	/* 1: yes */
 	uint8_t reuse_address;	/* enum app_yes */
 	uint8_t reuse_port;	/* enum app_yes */
