@@ -1,7 +1,9 @@
 # A test is tests/unit/NAME.c, a program with cmocka, and its line in this list.
 if HAVE_CMOCKA
 UNIT_TESTS += \
+	tests/unit/test_cli \
 	tests/unit/test_close_decide \
+	tests/unit/test_config \
 	tests/unit/test_endpoint \
 	tests/unit/test_glob \
 	tests/unit/test_holders \
