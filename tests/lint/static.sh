@@ -8,8 +8,7 @@ for file in $(sources 'common/*.c' 'shim/*.c' 'daemon/*.c'); do
 	expect_silence "cppcheck $file" cppcheck --quiet --error-exitcode=1 --std=c11 \
 		--enable=warning,performance,portability --inline-suppr \
 		--suppress=missingInclude --suppress=missingIncludeSystem \
-		-D'json_array_foreach(a,i,v)=for (i = 0; (v = json_array_get(a, i)); i++)' \
-		-D'json_object_foreach(o,k,v)=for (k = key_of(o); (v = json_object_get(o, k)); k = key_of(o))' \
+		--include=tests/lint/cppcheck.h \
 		--template='{file}:{line}: {message} [{id}]' -I. -D__x86_64__ "$file"
 done
 
