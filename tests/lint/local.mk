@@ -6,4 +6,4 @@ LINT_TESTS += \
 	tests/lint/man.sh \
 	tests/lint/documented.sh \
 	tests/lint/lists.sh
-EXTRA_DIST += tests/lint/lib.sh
+EXTRA_DIST += tests/lint/lib.sh tests/lint/cppcheck.cfg
