@@ -8,14 +8,15 @@
 CLIENT_STEER=()
 
 client_curl() {
-	local i
+	local i file=$dir/curl.$BASHPID
 	for ((i = 0; i < $1; i++)); do
+		echo silent
 		echo "url = \"$2\""
 		echo 'header = "Connection: close"'
 		echo 'max-time = 20'
 		[ "$i" = $(($1 - 1)) ] || echo next
-	done >"$dir/curl.$BASHPID"
-	in_ns b "${CLIENT_STEER[@]}" curl -s -K "$dir/curl.$BASHPID" 2>>"$dir/clients.log" | grep -c hello
+	done >"$file"
+	in_ns b "${CLIENT_STEER[@]}" curl -s -K "$file" 2>>"$dir/clients.log" | grep -c hello
 }
 
 client_wget() {

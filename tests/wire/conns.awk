@@ -74,7 +74,7 @@ function side(ep, addr) {
 				first_end[key] = fin_seq
 			} else if (kind[key] == "FIN" && first[key] != from_side) {
 				expect = (first_end[key] + 1) % 4294967296
-				crossed[key] = (ack == expect) ? 0 : 1
+				crossed[key] = (ack + 0 == expect) ? 0 : 1
 			}
 		}
 	}

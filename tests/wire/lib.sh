@@ -14,6 +14,9 @@
 #   capture_mark a            ends a section of it; capture_conns a N reads the Nth
 #   wait_for 5 COMMAND        polls until the command succeeds, at most 5 s
 #   is EXPECTED GOT NAME, at_least, at_most, ok, not_ok, skip, note; finish
+#
+# WIRE_PLAIN=1 runs a test without closeside: what it claims about steering must then fail.
+# WIRE_KEEP=1 keeps $dir.
 set -u
 export LC_ALL=C
 
@@ -25,10 +28,13 @@ top_builddir=$(cd "$top_builddir" && pwd)
 python=${PYTHON:-/usr/bin/python3}
 PATH=$PATH:/usr/sbin:/sbin
 
+wire_plain=${WIRE_PLAIN:-}
 closesided=${CLOSESIDED:-$top_builddir/closesided}
+# shellcheck disable=SC2034 # for the tests
 closeside=${CLOSESIDE:-$top_builddir/closeside}
 shim=$top_builddir/.libs/libcloseside.so
 
+# shellcheck disable=SC2034 # some are for the tests only
 A4=10.77.0.1 B4=10.77.0.2 A6=fd77::1 B6=fd77::2
 
 # --- TAP ---
@@ -114,7 +120,7 @@ have() {
 
 # --- the place ---
 
-declare -A pid_of=() session_pid=()
+declare -A pid_of=()
 
 wire_cleanup() {
 	local status=$? name pid
@@ -151,8 +157,10 @@ pid_gone() {
 
 wire_init() {
 	[ "$(id -u)" = 0 ] || skip_all "needs root, for network namespaces"
-	have ip && have nsenter && have tcpdump && have ss ||
-		skip_all "needs iproute2, nsenter and tcpdump"
+	local tool
+	for tool in ip ss nsenter tcpdump jq setsid "$python"; do
+		have "$tool" || skip_all "$tool is not installed"
+	done
 	dir=$(mktemp -d "${TMPDIR:-/tmp}/closeside-wire.XXXXXX")
 	chmod 755 "$dir"
 	ns_a=cs$$a
@@ -243,7 +251,9 @@ daemon_start() {
 # the same with the config that is there
 daemon_restart() {
 	local ns=$1 name=${2:-$1}
-	shift 2
+	shift
+	[ $# -eq 0 ] || shift
+	[ -z "$wire_plain" ] || return 0
 	start "$ns" "closesided-$name" "$closesided" -c "$dir/$name.conf" -s "$dir/$name.socket" -f "$@"
 	if ! wait_for 10 daemon_answers "$name"; then
 		note "closesided does not answer:" "$(tail -n5 "$dir/closesided-$name.log")"
@@ -259,6 +269,7 @@ daemon_answers() {
 # plain: and now without
 steer() {
 	local socket=$dir/$1.socket preload=$shim asan
+	[ -z "$wire_plain" ] || return 0
 	[ -z "${2:-}" ] || socket="$socket?$2"
 	if asan=$(ldd "$shim" 2>/dev/null | awk '/libasan/ { print $3 }') && [ -n "$asan" ]; then
 		preload="$asan $shim"
@@ -275,6 +286,7 @@ plain
 # ctl NAME COMMAND [PATH]: asks the daemon; with a path as custody.peer prints that value
 ctl() {
 	local name=$1
+	[ -z "$wire_plain" ] || return 0
 	shift
 	"$python" "$wire_dir/ctl.py" "$dir/$name.socket.control" "$@"
 }
@@ -296,6 +308,7 @@ declare -A capture_marks=()
 capture_start() {
 	local ns=$1
 	local filter=${2:-'tcp[13] & 7 != 0 or (ip6[6] == 6 and ip6[53] & 7 != 0)'}
+	# shellcheck disable=SC2016 # sh expands them
 	start "$ns" "tcpdump-$ns" sh -c \
 		'exec tcpdump -i veth0 -nn -tt -S -l -s 128 -B 8192 --immediate-mode "$1" >"$2"' \
 		sh "$filter" "$dir/$ns.cap"
@@ -361,4 +374,33 @@ time_wait_among() {
 			tw[key] = 1; next }
 		($1 " " $2) in tw { n++ }
 		END { print n + 0 }' - "$2"
+}
+
+# --- actors ---
+
+# actor_serve NAME PORT [OPTIONS] STEP...: a server of actor.py in A, under "${STEER[@]}"
+actor_serve() {
+	local name=$1 port=$2
+	shift 2
+	start_listening a "$name" "$port" "${STEER[@]}" "$python" "$wire_dir/actor.py" serve "$port" "$@"
+}
+
+# actor_connect HOST PORT N STEP...: a client of it in B, under "${CLIENT_STEER[@]}"; its lines on stdout
+CLIENT_STEER=()
+actor_connect() {
+	in_ns b "${CLIENT_STEER[@]}" "$python" "$wire_dir/actor.py" connect "$@"
+}
+
+# lines_count FILE JQ-CONDITION: how many lines of JSON it holds for
+lines_count() {
+	jq -c "select($2)" "$1" | wc -l
+}
+
+# lines_median FILE JQ-VALUE, rounded to a whole number; lines_max
+lines_median() {
+	jq -r "$2" "$1" | sort -n | awk '{ v[NR] = $1 } END { printf "%d\n", v[int((NR + 1) / 2)] }'
+}
+
+lines_max() {
+	jq -r "$2" "$1" | sort -n | awk 'END { printf "%d\n", $1 }'
 }
