@@ -11,7 +11,7 @@
 #   daemon_start a <<END      closesided in A with this config
 #   steer a                   from now on "${STEER[@]}" PROGRAM runs it under the shim
 #   capture_start a           what passes A's end of the veth, as text in $dir/a.cap
-#   capture_mark a            ends a section of it; capture_conns a N reads the Nth
+#   capture_section a x 20    ends a section of it once 20 connections are complete: $dir/x.conns
 #   wait_for 5 COMMAND        polls until the command succeeds, at most 5 s
 #   is EXPECTED GOT NAME, at_least, at_most, ok, not_ok, skip, note; finish
 #
@@ -334,6 +334,15 @@ capture_mark() {
 # capture_conns a [SECTION]: a line for each connection, see conns.awk; the first section is 0
 capture_conns() {
 	awk -v section="${2:-}" -f "$wire_dir/conns.awk" "$dir/$1.cap"
+}
+
+# capture_section a NAME N: once N connections of the section that runs are complete, ends it and
+# writes them to $dir/NAME.conns
+capture_section() {
+	local section=${capture_marks[$1]}
+	wait_for 15 capture_done "$1" "$section" "$3" || note "$2: not all connections ended"
+	capture_mark "$1"
+	capture_conns "$1" "$section" >"$dir/$2.conns"
 }
 
 # capture_done a SECTION N: are N connections complete in it?

@@ -19,14 +19,12 @@ daemon_start a <<-END
 END
 steer a
 
-# steered NAME SECTION N: clients knew where the answer ended, and closed first
+# steered NAME N: clients knew where the answer ended, and closed first
 steered() {
-	wait_for 10 capture_done a "$2" "$3" || note "$1: not all connections ended"
-	capture_mark a
-	capture_conns a "$2" >"$dir/$1.conns"
-	is "$3" "$(lines_count "$dir/$1.out" ".error == null and .sha == \"$sha\"")" \
+	capture_section a "$1" "$2"
+	is "$2" "$(lines_count "$dir/$1.out" ".error == null and .sha == \"$sha\"")" \
 		"$1: every client reads every byte"
-	is "$3" "$(conns_count "$dir/$1.conns" 'first == "b" && kind == "FIN" && rst_a == 0')" \
+	is "$2" "$(conns_count "$dir/$1.conns" 'first == "b" && kind == "FIN" && rst_a == 0')" \
 		"$1: the last close is steered: the client's FIN first"
 	is 0 "$(time_wait_among a "$dir/$1.conns")" "$1: no TIME_WAIT at the server"
 }
@@ -35,13 +33,13 @@ steered() {
 start_listening a fork 8000 "${STEER[@]}" "$python" "$wire_dir/actor.py" fork 8000 \
 	line "send:$body" close
 actor_connect "$A4" 8000 $count text:hello "recv:$body" sleep:2 close >"$dir/fork.out"
-steered fork 0 $count
+steered fork $count
 
 # The child is in no hurry: parent's close long before the child's must do nothing.
 start_listening a slow 8001 "${STEER[@]}" "$python" "$wire_dir/actor.py" fork 8001 \
 	line sleep:300 "send:$body" close
 actor_connect "$A4" 8001 10 --together text:hello "recv:$body" close >"$dir/slow.out"
-steered slow 1 10
+steered slow 10
 
 # A child that ends without a close: the kernel's, an ordinary FIN; nothing is lost.
 start_listening a leave 8002 "${STEER[@]}" "$python" "$wire_dir/actor.py" fork 8002 \
@@ -49,8 +47,7 @@ start_listening a leave 8002 "${STEER[@]}" "$python" "$wire_dir/actor.py" fork 8
 actor_connect "$A4" 8002 10 text:hello eof close >"$dir/leave.out"
 is 10 "$(lines_count "$dir/leave.out" ".eof and .error == null and .sha == \"$sha\"")" \
 	"a child that ends without a close: every byte, and EOF"
-wait_for 10 capture_done a 2 10
-capture_mark a
+capture_section a leave 10
 
 # --- who it is booked under ---
 start_listening a book 8003 "${STEER[@]}" "$python" "$wire_dir/actor.py" fork 8003 \
@@ -72,8 +69,7 @@ else
 fi
 touch "$dir/go"
 wait "$client"
-wait_for 10 capture_done a 3 3
-capture_mark a
+capture_section a book 3
 
 # --- socat, a process per connection ---
 if have socat; then
@@ -88,10 +84,9 @@ if have socat; then
 	start_listening a socat 8100 "${STEER[@]}" socat TCP4-LISTEN:8100,fork,reuseaddr,backlog=100 \
 		"EXEC:$dir/answer"
 	actor_connect "$A4" 8100 $count text:hello "recv:$body" close >"$dir/socat.out"
-	steered socat 4 $count
+	steered socat $count
 else
 	skip "socat" "it is not installed"
-	capture_mark a
 fi
 
 # --- dup, and a descriptor sent to another process ---
@@ -137,15 +132,12 @@ cat >"$dir/share.py" <<-'END'
 	    d.sendall(body)
 	    d.close()
 END
-port=8010 section=5
+port=8010
 for kind in dup dup2 pass; do
 	port=$((port + 1))
 	start_listening a "$kind" $port "${STEER[@]}" "$python" "$dir/share.py" $kind $port
 	actor_connect "$A4" $port 20 text:hello "recv:$body" sleep:2 close >"$dir/$kind.out"
-	wait_for 10 capture_done a $section 20
-	capture_mark a
-	capture_conns a $section >"$dir/$kind.conns"
-	section=$((section + 1))
+	capture_section a "$kind" 20
 	is 20 "$(lines_count "$dir/$kind.out" ".error == null and .sha == \"$sha\"")" \
 		"$kind: the first close takes nothing from who still holds it"
 	note "$kind: the client's FIN first in $(conns_count "$dir/$kind.conns" 'first == "b"') of 20"

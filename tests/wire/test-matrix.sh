@@ -27,11 +27,9 @@ clients_of() {
 
 # cell SERVER CLIENT PORT N: sets cell_good, cell_peer, cell_first_a, cell_tw, cell_conns
 cell() {
-	local section=${capture_marks[a]} conns=$dir/cell.conns
+	local conns=$dir/cell.conns
 	cell_good=$("client_$2" "$4" "http://$A4:$3/")
-	wait_for 10 capture_done a "$section" "$4"
-	capture_mark a
-	capture_conns a "$section" >"$conns"
+	capture_section a cell "$4"
 	cell_conns=$(wc -l <"$conns")
 	cell_peer=$(conns_count "$conns" 'first == "b" && kind == "FIN" && rst_a + rst_b == 0')
 	cell_first_a=$(conns_count "$conns" 'first == "a"')

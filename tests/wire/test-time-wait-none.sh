@@ -16,13 +16,6 @@ body=200000
 wire_init
 capture_start a
 
-# finished NAME SECTION N: the section's connections into $dir/NAME.conns
-finished() {
-	wait_for 10 capture_done a "$2" "$3" || note "$1: not all connections ended"
-	capture_mark a
-	capture_conns a "$2" >"$dir/$1.conns"
-}
-
 # untouched NAME N SHA: every one of N clients read all, and a clean EOF
 untouched() {
 	is "$2" "$(lines_count "$dir/$1.out" ".eof and .error == null and .sha == \"$3\"")" \
@@ -34,7 +27,7 @@ sha=$("$python" "$wire_dir/actor.py" hash $body)
 # Plainly the server keeps them.
 actor_serve plain 8000 line "send:$body" close
 actor_connect "$A4" 8000 20 text:hello eof close >"$dir/plain.out"
-finished plain 0 20
+capture_section a plain 20
 untouched plain 20 "$sha"
 is 20 "$(time_wait_among a "$dir/plain.conns")" "plain: the server holds every TIME_WAIT"
 
@@ -63,14 +56,14 @@ nothing_left() {
 
 actor_serve quiet 8001 line "send:$body" close
 actor_connect "$A4" 8001 $count text:hello eof close >"$dir/quiet.out"
-finished quiet 1 $count
+capture_section a quiet $count
 untouched quiet $count "$sha"
 nothing_left quiet
 
 if have nginx && have curl; then
 	server_nginx 8002
 	good=$(client_curl $count "http://$A4:8002/")
-	finished nginx 2 $count
+	capture_section a nginx $count
 	is $count "$good" "nginx: every request of curl is answered"
 	is 0 "$(time_wait_among a "$dir/nginx.conns")" "nginx: no TIME_WAIT at the server"
 	is 0 "$(time_wait_among b "$dir/nginx.conns" | awk -v peer="$(conns_count "$dir/nginx.conns" \
@@ -78,12 +71,11 @@ if have nginx && have curl; then
 		"nginx: none at the client, but where it closed first itself"
 else
 	skip "nginx and curl" "they are not installed"
-	capture_mark a
 fi
 
 actor_serve custody 8003 line "send:$body" close
 actor_connect "$A4" 8003 20 text:hello eof close >"$dir/custody.out"
-finished custody 3 20
+capture_section a custody 20
 untouched custody 20 "$sha"
 nothing_left custody
 is 20 "$(ctl a policies | jq 'select(.name == "custody").grace')" \
@@ -92,7 +84,7 @@ is 20 "$(ctl a policies | jq 'select(.name == "custody").grace')" \
 # A peer that closes first has its own TIME_WAIT; it is not ours to take.
 actor_serve willing 8004 line "send:$body" close
 actor_connect "$A4" 8004 20 text:hello "recv:$body" close >"$dir/willing.out"
-finished willing 4 20
+capture_section a willing 20
 is 20 "$(lines_count "$dir/willing.out" ".error == null and .sha == \"$sha\"")" \
 	"willing: every client reads every byte"
 is 20 "$(conns_count "$dir/willing.conns" 'first == "b" && kind == "FIN" && rst_a == 0')" \
@@ -102,7 +94,7 @@ is 20 "$(time_wait_among b "$dir/willing.conns")" "willing: the client has it"
 
 actor_serve second 8005 line "send:$body" close
 actor_connect "$A4" 8005 20 text:hello eof close >"$dir/second.out"
-finished second 5 20
+capture_section a second 20
 untouched second 20 "$sha"
 retired() {
 	[ "$(time_wait_among a "$dir/second.conns")" = 0 ]
@@ -124,7 +116,7 @@ steer a
 CLIENT_STEER=("${STEER[@]}")
 actor_connect "$A4" 8006 $count text:hello "recv:$body" close >"$dir/client.out"
 CLIENT_STEER=()
-finished client 6 $count
+capture_section a client $count
 is $count "$(lines_count "$dir/client.out" ".error == null and .sha == \"$sha\"")" \
 	"client: reads every byte"
 is $count "$(conns_count "$dir/client.conns" 'first == "b" && kind == "FIN"')" "client: its FIN first"
@@ -136,13 +128,13 @@ is 0 "$(time_wait_among b "$dir/client.conns")" "client: no TIME_WAIT at the cli
 # The FIN is a deferred shutdown's, the daemon's.
 actor_serve defer 8007 line "send:$body" shut_wr close
 actor_connect "$A4" 8007 20 text:hello eof close >"$dir/defer.out"
-finished defer 7 20
+capture_section a defer 20
 untouched defer 20 "$sha"
 nothing_left defer
 
 actor_serve self 8008 line "send:$body" close
 actor_connect "$A4" 8008 20 text:hello eof close >"$dir/self.out"
-finished self 8 20
+capture_section a self 20
 untouched self 20 "$sha"
 nothing_left self
 
