@@ -116,6 +116,10 @@ static void a_fork_in_between_is_noticed(void **state)
 	fork_end();
 	assert_true(fork_mark_passed(mark));
 	assert_false(fork_mark_passed(fork_mark()));
+	assert_false(fork_reset()); /* in a child: its fork was not announced */
+	fork_begin();
+	assert_true(fork_reset());
+	assert_false(fork_mark_passed(fork_mark()));
 }
 
 enum { THREADS = 4, ROUNDS = 100000 };
