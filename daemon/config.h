@@ -18,10 +18,10 @@ struct config {
 	struct policy_rule defaults; /* defaults {}: keys only */
 
 	/* limits {} */
-	unsigned int custody_max;         /* held sockets in all, 50000 */
+	unsigned int custody_max;	  /* held sockets in all, 50000 */
 	unsigned int custody_per_process; /* 10000 */
-	unsigned int sessions_max;        /* processes under the shim, 10000 */
-	unsigned int sessions_per_user;   /* 5000; root is not limited by it */
+	unsigned int sessions_max;	  /* processes under the shim, 10000 */
+	unsigned int sessions_per_user;	  /* 5000; root is not limited by it */
 
 	char group[CONFIG_GROUP_MAX]; /* group = "adm": may read the control socket; "": none */
 };
@@ -42,8 +42,8 @@ struct config *config_load(const char *path, char *error, size_t size);
 
 void config_free(struct config *config);
 
-/* Calls say() once for each warning: "policy NAME: text", without the file. Probes the kernel for what
- * the config asks of it. */
+/* Calls say() once for each warning: "policy NAME: text", without the file. Probes the kernel for
+ * what the config asks of it. */
 void config_warnings(const struct config *config, void (*say)(void *arg, const char *text),
 		     void *arg);
 

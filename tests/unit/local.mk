@@ -1,0 +1,19 @@
+# A test is tests/unit/NAME.c, a program with cmocka, and its line in this list.
+if HAVE_CMOCKA
+UNIT_TESTS += \
+	tests/unit/test_close_decide \
+	tests/unit/test_endpoint \
+	tests/unit/test_glob \
+	tests/unit/test_parse \
+	tests/unit/test_policy \
+	tests/unit/test_policy_keys \
+	tests/unit/test_tcp_state \
+	tests/unit/test_wire
+endif
+
+check_PROGRAMS += $(UNIT_TESTS)
+
+EXTRA_DIST += tests/unit/unit.h
+
+# Programs without an LDADD of their own, that is the unit tests, are linked with:
+LDADD = libdaemon.la libcommon.la $(CMOCKA_LIBS)
