@@ -202,13 +202,13 @@ static bool script_interpreter(char *head, const char *path_variable, char *out,
 	word = strtok_r(head + 2, " \t\r", &save);
 	if (!word)
 		return false;
-	snprintf(out, size, "%s", word);
 	argument = strtok_r(NULL, " \t\r", &save);
 	if (argument && !strcmp(argument, "-S"))
 		argument = strtok_r(NULL, " \t\r", &save);
 	if (argument && strlen(word) >= 4 && !strcmp(word + strlen(word) - 4, "/env") &&
-	    find_command(argument, path_variable, head, HEAD_MAX, &error))
-		snprintf(out, size, "%s", head);
+	    find_command(argument, path_variable, out, size, &error))
+		return true;
+	snprintf(out, size, "%s", word);
 	return true;
 }
 

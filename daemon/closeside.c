@@ -216,6 +216,7 @@ static void build_getopt(unsigned int mask, char *letters, struct option *words)
 	char *p = letters;
 
 	*p++ = '+';
+	*p++ = ':'; /* a missing argument is told from an unknown option */
 	for (int i = 0; i < OPT_COUNT; i++) {
 		const struct option_row *row = &option_rows[i];
 
@@ -253,20 +254,46 @@ static const char *joined(const char *before, const char *value)
 	return text;
 }
 
-/* False after getopt has said what is wrong. argv[0] is skipped. */
+/* What getopt stopped at: an option that is not there, or one without its argument. */
+static void bad_option(const struct cli *cli, unsigned int mask, bool no_argument_given,
+		       const char *at)
+{
+	const char *where = cli->command ? cli->command->name : "", *word = at + 2;
+
+	if (no_argument_given) {
+		cli_fail(CLI_USAGE, "%s %s: expected an argument", where, at);
+		return;
+	}
+	for (int i = 0; !strncmp(at, "--", 2) && i < OPT_COUNT; i++)
+		if ((mask & OPT(i)) && is_near(word, option_rows[i].word)) {
+			cli_fail(CLI_USAGE, "%s %s: did you mean --%s?", where, at,
+				 option_rows[i].word);
+			return;
+		}
+	cli_fail(CLI_USAGE, "%s %s: there is no such option", where, at);
+}
+
+/* False with everything said. argv[0] is skipped. */
 static bool parse_options(struct cli *cli, unsigned int mask, int argc, char **argv)
 {
-	char letters[2 * OPT_COUNT + 2];
+	char letters[2 * OPT_COUNT + 3];
 	struct option words[OPT_COUNT + 1];
 	int found;
 
 	build_getopt(mask, letters, words);
 	optind = 0;
+	opterr = 0;
 	while ((found = getopt_long(argc, argv, letters, words, NULL)) != -1) {
 		int i = option_index(found);
 
-		if (found == '?' || i < 0)
+		if (i < 0) {
+			char letter[] = {'-', (char)optopt, '\0'};
+
+			/* optopt is a letter, or 0 or 256 and more of a word */
+			bad_option(cli, mask, found == ':',
+				   optopt > 0 && optopt < 256 ? letter : argv[optind - 1]);
 			return false;
+		}
 		if (i == OPT_OPTION && cli->value[i])
 			cli->value[i] = joined(cli->value[i], optarg);
 		else

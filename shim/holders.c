@@ -130,7 +130,9 @@ void fork_end(void)
 	atomic_fetch_add(&forks_ended, 1);
 }
 
-void fork_reset(void)
+bool fork_reset(void)
 {
-	atomic_store(&forks_ended, atomic_load(&forks_begun));
+	uint32_t begun = atomic_load(&forks_begun);
+
+	return atomic_exchange(&forks_ended, begun) != begun;
 }

@@ -35,6 +35,7 @@ struct fork_mark fork_mark(void);
 bool fork_mark_passed(struct fork_mark mark); /* a fork began since, or was under way */
 void fork_begin(void);
 void fork_end(void);
-void fork_reset(void); /* in the child */
+/* In the child. False: the fork was not announced by fork_begin(), so nobody counted its copies. */
+bool fork_reset(void);
 
 #endif

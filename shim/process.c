@@ -7,6 +7,7 @@
 #include "shim/raw.h"
 #include "shim/rules.h"
 #include "shim/slots.h"
+#include "shim/steer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -159,7 +160,8 @@ bool process_start(void)
 /* Exactly one thread of the child gets here, since a fork copies one only. */
 static void start_anew(void)
 {
-	fork_reset();
+	if (!fork_reset())
+		steer_uncounted();
 	channel_forget();
 	rules_after_fork();
 	atomic_store(&vfork_seen, false);

@@ -594,3 +594,14 @@ void steer_spawning(void)
 {
 	each_connection(pin_inherited);
 }
+
+static void leave_alone(int fd, uint64_t cookie)
+{
+	holder_pin(cookie);
+	slot_clear(fd);
+}
+
+void steer_uncounted(void)
+{
+	each_connection(leave_alone);
+}

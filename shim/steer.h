@@ -45,6 +45,9 @@ void steer_forking(void);     /* every connection gets one more holder */
 void steer_fork_failed(void); /* ... or not */
 void steer_spawning(void);    /* what is not close-on-exec is shared for good */
 
+/* In a child whose fork no wrapper saw: what it inherited is left alone, here and everywhere. */
+void steer_uncounted(void);
+
 /* This one is shared for good, with whom we can't see. */
 void steer_pin(int fd);
 

@@ -70,9 +70,9 @@ void wrap_closefrom(int first)
 		return;
 	}
 	steer_closing_range(from, ~0U);
-	/* As libc does where close_range() is refused: one by one, below our channel. */
-	for (int fd = (int)from; channel >= 0 && fd < channel; fd++)
-		libc.close(fd);
+	if (channel > (int)from && libc.close_range(from, (unsigned int)channel - 1, 0) != 0)
+		for (int fd = (int)from; fd < channel; fd++)
+			libc.close(fd);
 	libc.closefrom(channel >= (int)from ? channel + 1 : (int)from);
 	errno = saved;
 }

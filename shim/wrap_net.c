@@ -29,15 +29,18 @@ static bool is_tcp(int fd)
 	       protocol == IPPROTO_TCP;
 }
 
-/* A TCP socket that we did not see being made (inherited by exec, passed by systemd). */
+/* The word of a TCP socket, also of one that we did not see being made (inherited by exec, passed
+ * by systemd). 0: no TCP socket, or the shim is not on. */
 static uint32_t adopt(int fd)
 {
 	uint32_t word = slot_word(fd);
 	struct linger linger;
 	socklen_t len = sizeof(linger);
 
-	if (word || !slot_at(fd) || !is_tcp(fd))
-		return word;
+	if (word)
+		return process_enter() ? word : 0;
+	if (!is_tcp(fd) || !process_start() || !slot_at(fd))
+		return 0;
 	word = SLOT_SOCKET;
 	if (raw(SYS_getsockopt, fd, SOL_SOCKET, SO_LINGER, &linger, &len) == 0 && linger.l_onoff)
 		word |= SLOT_APP_LINGER;
@@ -65,8 +68,7 @@ int wrap_bind(int fd, const struct sockaddr *addr, socklen_t len)
 	int saved = errno, result;
 	bool late = false;
 
-	if (!addr || len < sizeof(struct sockaddr_in) || !is_inet(addr->sa_family) ||
-	    !process_start() || !adopt(fd))
+	if (!addr || len < sizeof(struct sockaddr_in) || !is_inet(addr->sa_family) || !adopt(fd))
 		return libc.bind(fd, addr, len);
 	channel_open();
 	late = apply_bind(fd, addr, len);
@@ -82,7 +84,7 @@ int wrap_listen(int fd, int backlog)
 	struct slot_info info = {0};
 	int saved = errno, result;
 
-	if (!process_start() || !adopt(fd))
+	if (!adopt(fd))
 		return libc.listen(fd, backlog);
 	channel_open();
 	steer_local(fd, &info.local);
@@ -103,7 +105,7 @@ int wrap_connect(int fd, const struct sockaddr *addr, socklen_t len)
 	uint32_t word;
 
 	if (!addr || len < sizeof(struct sockaddr_in) || !is_inet(addr->sa_family) ||
-	    !process_start() || (adopt(fd) & SLOT_KIND) != SLOT_SOCKET)
+	    (adopt(fd) & SLOT_KIND) != SLOT_SOCKET)
 		return libc.connect(fd, addr, len);
 	channel_open();
 	word = slot_word(fd);
@@ -155,8 +157,7 @@ static bool is_listener(int fd, const struct sockaddr_storage *addr, socklen_t l
 
 	if (slot_kind(fd) == SLOT_LISTENER)
 		return process_enter();
-	if (slot_word(fd) || len < sizeof(sa_family_t) || !is_inet(addr->ss_family) ||
-	    !process_start() || !adopt(fd))
+	if (slot_word(fd) || len < sizeof(sa_family_t) || !is_inet(addr->ss_family) || !adopt(fd))
 		return false;
 	steer_local(fd, &info.local);
 	set_kind(fd, SLOT_LISTENER, &info);

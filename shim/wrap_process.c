@@ -62,7 +62,14 @@ static long fork_by_number(long nr, const long a[6])
 /* The parent of daemon() ends at once, so that what it held has one holder as before. */
 int wrap_daemon(int nochdir, int noclose)
 {
-	return libc.daemon(nochdir, noclose);
+	int result;
+
+	if (!process_enter())
+		return libc.daemon(nochdir, noclose);
+	fork_begin();
+	result = libc.daemon(nochdir, noclose); /* in the child, if it succeeds */
+	fork_end();
+	return result;
 }
 
 static int clone_forking(int (*fn)(void *), void *stack, int flags, void *arg, const long more[3])

@@ -54,7 +54,7 @@ test_step()
 	shift 3
 	tests=$(for list in $lists; do make -s -C "$dir" "print-$list"; done 2>/dev/null | tr '\n' ' ')
 	if [ -z "${tests// /}" ]; then
-		could_not_run "$name" "no tests in $2"
+		could_not_run "$name" "no tests in $lists"
 		return 1
 	fi
 	find "$dir" -name '*.trs' -delete

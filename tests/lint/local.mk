@@ -5,5 +5,6 @@ LINT_TESTS += \
 	tests/lint/shell.sh \
 	tests/lint/man.sh \
 	tests/lint/documented.sh \
+	tests/lint/exports.sh \
 	tests/lint/lists.sh
 EXTRA_DIST += tests/lint/lib.sh
