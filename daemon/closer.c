@@ -30,7 +30,7 @@ struct closer {
 	pthread_cond_t more, empty;
 	struct job *ring;
 	size_t size, head, count; /* size is a power of two */
-	uint64_t taken;           /* jobs taken out, ever */
+	uint64_t taken;		  /* jobs taken out, ever */
 	unsigned int helpers, busy;
 	bool stop;
 	/* The loop's own: */

@@ -17,7 +17,8 @@ struct conns {
 
 /* local and remote lie one after the other and have no holes: together they are a key. */
 #define TUPLE_SIZE (2 * sizeof(struct endpoint))
-_Static_assert(offsetof(struct conn, remote) == offsetof(struct conn, local) + sizeof(struct endpoint),
+_Static_assert(offsetof(struct conn, remote) ==
+		       offsetof(struct conn, local) + sizeof(struct endpoint),
 	       "local and remote make one key");
 
 struct conns *conns_new(unsigned int max, unsigned int per_owner)
@@ -162,7 +163,8 @@ void conn_remove(struct conns *conns, struct conn *conn)
 {
 	struct conn_walk *walk;
 
-	DL_FOREACH2(conns->walks, walk, next_walk) {
+	DL_FOREACH2(conns->walks, walk, next_walk)
+	{
 		if (walk->next == conn)
 			walk->next = conn->next;
 	}
@@ -179,7 +181,8 @@ unsigned int conn_owner_gone(struct conns *conns, struct conn_owner *owner)
 	unsigned int forgotten = 0;
 	struct conn *conn, *next;
 
-	DL_FOREACH_SAFE2(owner->conns, conn, next, owned_next) {
+	DL_FOREACH_SAFE2(owner->conns, conn, next, owned_next)
+	{
 		if (conn->custody != CUSTODY_NONE) {
 			disown(conn);
 			continue;

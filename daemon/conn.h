@@ -20,7 +20,7 @@ struct conn;
 /* The side of a session that connections are booked under. */
 struct conn_owner {
 	struct process process;
-	int pidfd;          /* -1: none */
+	int pidfd;	    /* -1: none */
 	struct conn *conns; /* list by owned_prev, owned_next */
 	unsigned int count;
 };
@@ -44,7 +44,7 @@ struct conn {
 	struct conn_owner *owner; /* NULL: its session has gone */
 	struct conn *owned_prev, *owned_next;
 	struct conn *prev, *next; /* all, in order of opening */
-	UT_hash_handle hh;        /* by cookie */
+	UT_hash_handle hh;	  /* by cookie */
 	UT_hash_handle tuple_hh;  /* by local and remote, if close_first is FIRST_SELF */
 };
 

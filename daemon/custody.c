@@ -42,7 +42,8 @@ void custody_free(struct custody *custody)
 
 	if (!custody)
 		return;
-	DL_FOREACH_SAFE(custody->all, held, next) {
+	DL_FOREACH_SAFE(custody->all, held, next)
+	{
 		held_end_early(held);
 	}
 	free(custody);
@@ -71,6 +72,7 @@ void held_forget(struct held *held)
 		event_del(&held->ready);
 		event_del(&held->timer);
 	}
+	BOOK_ADD(custody->parts.book, held->account, held, (uint64_t)-1);
 	leave_client(held);
 	HASH_DEL(custody->by_cookie, held);
 	DL_DELETE(custody->all, held);
@@ -90,9 +92,10 @@ static void take_terms(struct held *held, const struct wire_record *record)
 	held->how = record->how;
 	held->grace_ms = clamp(record->grace_ms, GRACE_MAX_MS);
 	held->drain_max_ms = clamp(record->drain_max_ms, DRAIN_MAX_MS);
-	held->time_wait_ms = record->time_wait_ms < 0 ? TIME_WAIT_KEEP
-						      : (int32_t)clamp((uint32_t)record->time_wait_ms,
-								       TIME_WAIT_MAX_MS);
+	held->time_wait_ms =
+		record->time_wait_ms < 0
+			? TIME_WAIT_KEEP
+			: (int32_t)clamp((uint32_t)record->time_wait_ms, TIME_WAIT_MAX_MS);
 	held->grace_learn = record->grace_learn;
 	held->reset_peer = record->peer_time_wait == PEER_TW_NONE;
 }
@@ -201,6 +204,7 @@ void custody_take(struct custody *custody, struct custody_client *client,
 		return;
 	}
 	BOOK_ADD(custody->parts.book, account, hand_overs, 1);
+	BOOK_ADD(custody->parts.book, account, held, 1);
 	held->type = record->type;
 	held->owned = record->type == WIRE_HAND_OVER;
 	held->account = account;
@@ -226,7 +230,8 @@ bool custody_awaits_death(const struct custody_client *client)
 {
 	struct held *held;
 
-	DL_FOREACH2(client->held, held, client_next) {
+	DL_FOREACH2(client->held, held, client_next)
+	{
 		if (!held->owned)
 			return true;
 	}

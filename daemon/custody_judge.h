@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 enum {
-	CUSTODY_QUIET_MS = 20,    /* no data for so long, and for three round trips: quiet */
+	CUSTODY_QUIET_MS = 20,	  /* no data for so long, and for three round trips: quiet */
 	CUSTODY_SILENCE_MS = 500, /* a body that pauses for so long has ended */
 };
 
@@ -33,13 +33,13 @@ enum custody_verdict {
 
 struct custody_facts {
 	uint8_t state;
-	bool owned;     /* ours alone: may be read */
-	bool draining;  /* our FIN is out */
+	bool owned;	/* ours alone: may be read */
+	bool draining;	/* our FIN is out */
 	bool wait_over; /* the wait, or drain-max when draining */
-	bool saw_fin;   /* the peer's, on an earlier look */
+	bool saw_fin;	/* the peer's, on an earlier look */
 	bool shut_here; /* FIN_WAIT1 or FIN_WAIT2 on an earlier look */
 	bool quiet;
-	bool error;      /* an error is pending on the socket... */
+	bool error;	 /* an error is pending on the socket... */
 	bool error_pipe; /* ...and it is EPIPE: the RST came after a FIN */
 	uint32_t unread_at_start;
 	uint64_t received; /* since the hand-over */

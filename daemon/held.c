@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 enum {
-	DRAIN_ONCE = 4 << 20,     /* bytes before the loop does other things */
-	SIMULTANEOUS_MS = 100,    /* when to see whether the peer's FIN crossed ours */
+	DRAIN_ONCE = 4 << 20,	  /* bytes before the loop does other things */
+	SIMULTANEOUS_MS = 100,	  /* when to see whether the peer's FIN crossed ours */
 	AT_EXIT_LIVES_MS = 10000, /* a process that says it ends, and does not */
 };
 

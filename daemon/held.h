@@ -24,8 +24,8 @@ struct held {
 	bool quiet;
 	bool saw_fin, shut_here;
 	bool fin_answered; /* waiting for our last bytes to be acknowledged */
-	bool waited;       /* patience let it wait */
-	bool retirable;    /* in our network namespace */
+	bool waited;	   /* patience let it wait */
+	bool retirable;	   /* in our network namespace */
 	struct endpoint local, remote;
 	struct account account;
 	/* The terms, clamped: */
@@ -39,9 +39,9 @@ struct held {
 	uint64_t began_ms, deadline_ms; /* of the wait; then of draining */
 	uint64_t drained;
 	struct event ready, timer;
-	struct held *prev, *next;               /* all, oldest first */
+	struct held *prev, *next;		/* all, oldest first */
 	struct held *client_prev, *client_next; /* of one session */
-	UT_hash_handle hh;                      /* by cookie */
+	UT_hash_handle hh;			/* by cookie */
 };
 
 struct custody {

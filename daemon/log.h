@@ -31,10 +31,10 @@ struct log_place {
 void log_limited_line(struct log_place *place, int level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-#define log_limited(level, ...)                                                                    \
-	do {                                                                                       \
-		static struct log_place log_place_;                                                \
-		log_limited_line(&log_place_, level, __VA_ARGS__);                                 \
+#define log_limited(level, ...)                                    \
+	do {                                                       \
+		static struct log_place log_place_;                \
+		log_limited_line(&log_place_, level, __VA_ARGS__); \
 	} while (0)
 
 #endif

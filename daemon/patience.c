@@ -11,8 +11,8 @@ enum {
 	WAYS = 4,
 	PORT_SETS = 256,
 	PEER_SETS = 2048,
-	HISTORY = 256, /* successes before the buckets are halved */
-	LEARNED = 8,   /* successes before the wait is cut to what they took */
+	HISTORY = 256,	/* successes before the buckets are halved */
+	LEARNED = 8,	/* successes before the wait is cut to what they took */
 	LONG_LOOK = 32, /* one wait in so many takes the whole grace, to see later closes */
 };
 

@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 enum {
-	PATIENCE_PROBE = 64,        /* one close in so many waits although it does not pay */
+	PATIENCE_PROBE = 64,	    /* one close in so many waits although it does not pay */
 	PATIENCE_PORT_SAMPLES = 16, /* what it takes to give up on a port */
 	PATIENCE_PEER_SAMPLES = 4,  /* from here on a peer's own entry decides */
 	PATIENCE_WAIT_MIN_MS = 20,
@@ -39,7 +39,7 @@ struct patience_entry {
 	uint8_t role;
 	bool used;
 	uint32_t samples; /* waits, successful or not */
-	float share;      /* of successful ones, exponentially weighted */
+	float share;	  /* of successful ones, exponentially weighted */
 	uint32_t skipped; /* closes since the last wait, while it does not pay */
 	uint32_t probes;  /* closes that waited, for the odd long wait */
 	uint64_t used_ms;

@@ -109,8 +109,7 @@ static void read_netns(struct process *process)
 
 	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)process->pid);
 	if (stat(path, &theirs) == 0 && stat("/proc/self/ns/net", &ours) == 0)
-		process->other_netns =
-			theirs.st_ino != ours.st_ino || theirs.st_dev != ours.st_dev;
+		process->other_netns = theirs.st_ino != ours.st_ino || theirs.st_dev != ours.st_dev;
 }
 
 void process_read(struct process *process, pid_t pid, uid_t uid)

@@ -10,7 +10,7 @@
 struct process {
 	pid_t pid, ppid;
 	uid_t uid;
-	uint64_t start;   /* in clock ticks after boot: tells a reused pid; 0: not known */
+	uint64_t start;	  /* in clock ticks after boot: tells a reused pid; 0: not known */
 	bool other_netns; /* provably in another network namespace than this daemon */
 	char comm[16];
 	char exe[256];

@@ -113,7 +113,8 @@ static void take_close(const struct record_context *context, const struct wire_r
 		BOOK_ADD(context->book, account, unread_bytes, record->unread);
 	if (custody_program_closed(context->custody, context->client, record->cookie))
 		return; /* it is booked when custody ends */
-	if (side == SIDE_UNKNOWN && conn)
+	/* Custody of a deferred shutdown saw how it went; the program can't know. */
+	if (conn && conn->side != SIDE_UNKNOWN)
 		side = conn->side;
 	BOOK_ADD(context->book, account, closes[side], 1);
 	book_time_wait(context, record, conn, account, side);

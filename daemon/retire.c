@@ -15,8 +15,8 @@
 
 enum {
 	PENDING_MAX = 1 << 20,
-	TICK_MIN_MS = 5,      /* what is due within it goes together */
-	TRIES_MAX = 12,       /* of a live one, with doubling pauses: three minutes */
+	TICK_MIN_MS = 5, /* what is due within it goes together */
+	TRIES_MAX = 12,	 /* of a live one, with doubling pauses: three minutes */
 	RETRY_MS = 50,
 	RETRY_MAX_MS = 30000,
 	BATCHES_PER_TICK = 8, /* then the loop does other things */

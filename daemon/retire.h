@@ -19,7 +19,8 @@ struct retire_item {
 	uint64_t cookie;
 	struct endpoint local, remote;
 	struct account account;
-	/* Booked as avoided already (TCP_LINGER2 = -1 leaves one only after a simultaneous close). */
+	/* Booked as avoided already (TCP_LINGER2 = -1 leaves one only after a simultaneous close).
+	 */
 	bool booked;
 };
 

@@ -27,7 +27,7 @@
 
 enum {
 	ACCEPTS_PER_WAKE = 64,
-	MESSAGES = 32,         /* in one recvmmsg() */
+	MESSAGES = 32,	       /* in one recvmmsg() */
 	BATCHES_PER_WAKE = 4,  /* then others have their turn */
 	FDS_PER_MESSAGE = 4,   /* one is right; what is more we close ourselves */
 	BAD_MESSAGES_MAX = 64, /* then the session ends */
@@ -50,7 +50,7 @@ struct session {
 	struct conn_owner owner;
 	struct custody_client client;
 	struct session_page *page; /* NULL: no hello yet */
-	int32_t credits;           /* what the page began with */
+	int32_t credits;	   /* what the page began with */
 	uint16_t tag;
 	unsigned int bad;
 	struct session *prev, *next;
@@ -565,7 +565,8 @@ void sessions_free(struct sessions *sessions)
 		return;
 	event_del(&sessions->listener);
 	evtimer_del(&sessions->pause);
-	DL_FOREACH_SAFE(sessions->all, session, next) {
+	DL_FOREACH_SAFE(sessions->all, session, next)
+	{
 		if (session->fd >= 0)
 			hang_up(session);
 		else
@@ -590,7 +591,8 @@ uint64_t sessions_lost(const struct sessions *sessions)
 	uint64_t lost = sessions->lost;
 	const struct session *session;
 
-	DL_FOREACH(sessions->all, session) {
+	DL_FOREACH(sessions->all, session)
+	{
 		if (session->page && session->fd >= 0)
 			lost += atomic_load_explicit(&session->page->lost, memory_order_relaxed);
 	}

@@ -20,14 +20,14 @@ struct sock_look {
 	uint8_t state; /* enum tcp_state */
 	uint32_t rtt_us;
 	uint32_t last_received_ms; /* ago */
-	uint64_t received;         /* bytes, ever */
+	uint64_t received;	   /* bytes, ever */
 };
 
 /* TCP_INFO. false with errno. */
 bool sock_look(int fd, struct sock_look *look);
 
-uint32_t sock_unread(int fd);         /* SIOCINQ */
-uint32_t sock_unacked(int fd);        /* SIOCOUTQ */
+uint32_t sock_unread(int fd);	      /* SIOCINQ */
+uint32_t sock_unacked(int fd);	      /* SIOCOUTQ */
 uint32_t sock_receive_buffer(int fd); /* SO_RCVBUF */
 /* Is there an error pending? Looks without taking it. */
 bool sock_has_error(int fd);

@@ -9,18 +9,18 @@
 #include <stdint.h>
 
 /* How custody ended. X(enum, word) */
-#define CUSTODY_OUTCOMES(X)                                                                        \
-	X(OUTCOME_PEER, "peer")             /* the peer closed first */                            \
-	X(OUTCOME_GRACE, "grace")           /* it did not within the grace */                      \
-	X(OUTCOME_RESET, "reset")           /* it sent RST */                                      \
-	X(OUTCOME_EARLY, "early")           /* a new request, a limit, or our stop ended it */     \
+#define CUSTODY_OUTCOMES(X)                                                                    \
+	X(OUTCOME_PEER, "peer")		    /* the peer closed first */                        \
+	X(OUTCOME_GRACE, "grace")	    /* it did not within the grace */                  \
+	X(OUTCOME_RESET, "reset")	    /* it sent RST */                                  \
+	X(OUTCOME_EARLY, "early")	    /* a new request, a limit, or our stop ended it */ \
 	X(OUTCOME_NOT_WAITED, "not_waited") /* patience knows that waiting does not pay */
 
 enum custody_outcome {
 #define X(name, word) name,
 	CUSTODY_OUTCOMES(X)
 #undef X
-	OUTCOME_COUNT
+		OUTCOME_COUNT
 };
 
 const char *custody_outcome_word(enum custody_outcome outcome);
@@ -42,6 +42,7 @@ struct tally {
 	uint64_t opens;
 	uint64_t closes[SIDE_COUNT];
 	uint64_t hand_overs; /* all that carried a descriptor */
+	uint64_t held;	     /* now */
 	uint64_t outcomes[OUTCOME_COUNT];
 	uint64_t drained_bytes;
 	uint64_t unread_bytes; /* thrown away by a close */
@@ -75,7 +76,7 @@ struct book {
 	struct book_policy policy[BOOK_POLICIES];
 	struct book_tag tag[BOOK_TAGS];
 	uint64_t records[WIRE_TYPE_COUNT];
-	uint64_t bad_messages, lost, refused;
+	uint64_t bad_messages, refused;
 	uint64_t retired, retire_left;
 };
 
@@ -91,11 +92,11 @@ uint16_t book_tag_slot(struct book *book, const char *tag, size_t len);
 /* The slot of a tag that is there already, or 0. */
 uint16_t book_find_tag(const struct book *book, const char *tag, size_t len);
 
-#define BOOK_ADD(book, account, member, n)                                                         \
-	do {                                                                                       \
-		(book)->all.member += (n);                                                         \
-		(book)->policy[(account).policy].tally.member += (n);                              \
-		(book)->tag[(account).tag].tally.member += (n);                                    \
+#define BOOK_ADD(book, account, member, n)                            \
+	do {                                                          \
+		(book)->all.member += (n);                            \
+		(book)->policy[(account).policy].tally.member += (n); \
+		(book)->tag[(account).tag].tally.member += (n);       \
 	} while (0)
 
 void book_wait(struct book *book, struct account account, uint32_t ms);
