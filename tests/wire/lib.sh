@@ -208,7 +208,8 @@ start() {
 
 # stop NAME [SIGNAL]: ends it and waits until it has gone
 stop() {
-	local pid=${pid_of[$1]}
+	local pid=${pid_of[$1]:-}
+	[ -n "$pid" ] || return 0
 	kill "-${2:-TERM}" "$pid" 2>/dev/null
 	wait_for 5 pid_gone "$pid" || kill -KILL -- "-$pid" 2>/dev/null
 	wait_for 5 pid_gone "$pid"
