@@ -29,7 +29,8 @@ static bool is_idle(const struct close_facts *facts)
 {
 	uint32_t round_trips_ms = facts->rtt_us / 250; /* four of them */
 
-	return facts->unread == 0 && facts->idle_ms >= (round_trips_ms > 100 ? round_trips_ms : 100);
+	return facts->unread == 0 &&
+	       facts->idle_ms >= (round_trips_ms > 100 ? round_trips_ms : 100);
 }
 
 /* Why this connection cannot be handed over now; CLOSE_REASON_COUNT if it can. */

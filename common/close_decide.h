@@ -10,60 +10,60 @@
 #include <stdint.h>
 
 /* X(enum, word, what happens) */
-#define CLOSE_ACTIONS(X)                                                                           \
-	X(CLOSE_PASS, "pass", "as the program does")                                               \
-	X(CLOSE_HAND_OVER, "hand-over", "no FIN yet: the daemon waits for the peer's")             \
-	X(CLOSE_QUIET, "quiet", "TCP_LINGER2 = -1: data and FIN are delivered, then RST ends it")  \
-	X(CLOSE_RETIRE, "retire", "an ordinary close, the TIME_WAIT is retired later")             \
-	X(CLOSE_RESET, "reset", "RST to a peer that has closed: its TIME_WAIT ends")               \
-	X(CLOSE_ABORT, "abort", "SO_LINGER {1,0}: RST, unsent data is thrown away")                \
-	X(CLOSE_LINGER, "linger", "SO_LINGER {1,s}: close() waits for unsent data")                \
+#define CLOSE_ACTIONS(X)                                                                          \
+	X(CLOSE_PASS, "pass", "as the program does")                                              \
+	X(CLOSE_HAND_OVER, "hand-over", "no FIN yet: the daemon waits for the peer's")            \
+	X(CLOSE_QUIET, "quiet", "TCP_LINGER2 = -1: data and FIN are delivered, then RST ends it") \
+	X(CLOSE_RETIRE, "retire", "an ordinary close, the TIME_WAIT is retired later")            \
+	X(CLOSE_RESET, "reset", "RST to a peer that has closed: its TIME_WAIT ends")              \
+	X(CLOSE_ABORT, "abort", "SO_LINGER {1,0}: RST, unsent data is thrown away")               \
+	X(CLOSE_LINGER, "linger", "SO_LINGER {1,s}: close() waits for unsent data")               \
 	X(CLOSE_DEFER, "defer", "no FIN yet: the daemon shuts down when the peer's FIN came")
 
 enum close_action {
 #define X(name, word, text) name,
 	CLOSE_ACTIONS(X)
 #undef X
-	CLOSE_ACTION_COUNT
+		CLOSE_ACTION_COUNT
 };
 
 /* X(enum, why, for people) */
-#define CLOSE_REASONS(X)                                                                           \
-	X(WHY_NO_POLICY, "no policy matches: only watched")                                        \
-	X(WHY_APP, "the policy leaves it to the program")                                          \
-	X(WHY_SHARED, "another descriptor may hold this connection")                               \
-	X(WHY_APP_LINGER, "the program set SO_LINGER itself")                                      \
-	X(WHY_LINGER, "the policy sets SO_LINGER")                                                 \
-	X(WHY_PEER_FIRST, "close-first = peer")                                                    \
-	X(WHY_IDLE, "idle: the peer is not about to close")                                        \
-	X(WHY_UNSAFE, "asynchronous I/O, a ULP, or an epoll set that cannot be cleared")           \
-	X(WHY_NO_DAEMON, "the daemon cannot take it")                                              \
-	X(WHY_TIME_WAIT, "time-wait says what stays here")                                         \
-	X(WHY_PEER_CLOSED, "the peer has closed first already")                                    \
-	X(WHY_PEER_TIME_WAIT, "peer-time-wait = none")                                             \
-	X(WHY_NOT_ACKED, "peer-time-wait = none, but data is unread or unacknowledged")            \
-	X(WHY_STATE, "nothing to steer in this state")                                             \
-	X(WHY_DEFERRED, "its shutdown was deferred: the daemon ends it")                           \
+#define CLOSE_REASONS(X)                                                                 \
+	X(WHY_NO_POLICY, "no policy matches: only watched")                              \
+	X(WHY_APP, "the policy leaves it to the program")                                \
+	X(WHY_SHARED, "another descriptor may hold this connection")                     \
+	X(WHY_APP_LINGER, "the program set SO_LINGER itself")                            \
+	X(WHY_LINGER, "the policy sets SO_LINGER")                                       \
+	X(WHY_PEER_FIRST, "close-first = peer")                                          \
+	X(WHY_IDLE, "idle: the peer is not about to close")                              \
+	X(WHY_UNSAFE, "asynchronous I/O, a ULP, or an epoll set that cannot be cleared") \
+	X(WHY_NO_DAEMON, "the daemon cannot take it")                                    \
+	X(WHY_TIME_WAIT, "time-wait says what stays here")                               \
+	X(WHY_PEER_CLOSED, "the peer has closed first already")                          \
+	X(WHY_PEER_TIME_WAIT, "peer-time-wait = none")                                   \
+	X(WHY_NOT_ACKED, "peer-time-wait = none, but data is unread or unacknowledged")  \
+	X(WHY_STATE, "nothing to steer in this state")                                   \
+	X(WHY_DEFERRED, "its shutdown was deferred: the daemon ends it")                 \
 	X(WHY_HALF_CLOSE, "half-close = defer")
 
 enum close_reason {
 #define X(name, text) name,
 	CLOSE_REASONS(X)
 #undef X
-	CLOSE_REASON_COUNT
+		CLOSE_REASON_COUNT
 };
 
 struct close_facts {
-	uint8_t state;      /* enum tcp_state, of TCP_INFO */
-	bool sole_owner;    /* provably no other descriptor holds the connection */
-	bool app_linger;    /* the program set SO_LINGER, here or on the listener */
-	bool unsafe;        /* O_ASYNC, a ULP, or epoll sets that cannot be cleared */
-	bool daemon_ready;  /* heartbeat fresh and a credit left */
-	bool deferred;      /* a shutdown was deferred: the daemon holds a duplicate */
-	uint32_t unread;    /* bytes in the receive queue (SIOCINQ) */
-	uint32_t unacked;   /* bytes sent and not acknowledged, or not sent (SIOCOUTQ) */
-	uint32_t idle_ms;   /* since data was last sent or received, whichever is later */
-	uint32_t rtt_us;    /* smoothed round trip, 0 not known */
+	uint8_t state;	   /* enum tcp_state, of TCP_INFO */
+	bool sole_owner;   /* provably no other descriptor holds the connection */
+	bool app_linger;   /* the program set SO_LINGER, here or on the listener */
+	bool unsafe;	   /* O_ASYNC, a ULP, or epoll sets that cannot be cleared */
+	bool daemon_ready; /* heartbeat fresh and a credit left */
+	bool deferred;	   /* a shutdown was deferred: the daemon holds a duplicate */
+	uint32_t unread;   /* bytes in the receive queue (SIOCINQ) */
+	uint32_t unacked;  /* bytes sent and not acknowledged, or not sent (SIOCOUTQ) */
+	uint32_t idle_ms;  /* since data was last sent or received, whichever is later */
+	uint32_t rtt_us;   /* smoothed round trip, 0 not known */
 };
 
 /* terms NULL: no policy. why may be NULL. */
@@ -79,18 +79,18 @@ const char *close_action_text(enum close_action action);
 const char *close_reason_text(enum close_reason reason);
 
 /* Which end was the first closer. X(enum, word) */
-#define CLOSE_SIDES(X)                                                                             \
-	X(SIDE_UNKNOWN, "unknown")                                                                 \
-	X(SIDE_US, "us")                                                                           \
-	X(SIDE_PEER, "peer")                                                                       \
-	X(SIDE_BOTH, "both")                                                                       \
+#define CLOSE_SIDES(X)             \
+	X(SIDE_UNKNOWN, "unknown") \
+	X(SIDE_US, "us")           \
+	X(SIDE_PEER, "peer")       \
+	X(SIDE_BOTH, "both")       \
 	X(SIDE_RESET, "reset")
 
 enum close_side {
 #define X(name, word) name,
 	CLOSE_SIDES(X)
 #undef X
-	SIDE_COUNT
+		SIDE_COUNT
 };
 
 const char *close_side_word(enum close_side side);

@@ -12,7 +12,7 @@ struct sockaddr;
 
 struct endpoint {
 	uint8_t addr[16]; /* network order; IPv4 as ::ffff:a.b.c.d */
-	uint16_t port;    /* host order */
+	uint16_t port;	  /* host order */
 	uint16_t family;  /* AF_INET (mapped too), AF_INET6, 0: not known */
 };
 _Static_assert(sizeof(struct endpoint) == 20, "crosses the wire");

@@ -2,7 +2,7 @@
 /* A policy: what it selects, and how to steer what it selects. Plain data, so that it
  * can lie in a page that the daemon writes and every shim reads.
  *
- * Keys and selectors are one table each (policy_keys_table, policy_selectors): the config
+ * Keys and selectors are one table each (policy_keys): the config
  * file, `closeside run -o`, `policy show` and the documentation check all go by them. */
 #ifndef COMMON_POLICY_H
 #define COMMON_POLICY_H
@@ -25,7 +25,7 @@ enum role { ROLE_ANY, ROLE_SERVER, ROLE_CLIENT };
 enum close_first { FIRST_APP, FIRST_PEER, FIRST_SELF };
 enum half_close { HALF_PASS, HALF_DEFER };
 enum peer_time_wait { PEER_TW_KEEP, PEER_TW_NONE };
-enum linger { LINGER_APP, LINGER_OFF, LINGER_ABORT, LINGER_TIME };
+enum linger_mode { LINGER_APP, LINGER_OFF, LINGER_ABORT, LINGER_TIME };
 enum app_yes { OPT_APP, OPT_YES };
 enum keepalive { KEEPALIVE_APP, KEEPALIVE_OFF, KEEPALIVE_SET };
 
@@ -34,23 +34,23 @@ enum keepalive { KEEPALIVE_APP, KEEPALIVE_OFF, KEEPALIVE_SET };
 
 /* What a policy says, apart from whom it selects; fixed width: it crosses processes. */
 struct policy_terms {
-	uint8_t close_first;    /* enum close_first */
-	uint8_t half_close;     /* enum half_close */
+	uint8_t close_first;	/* enum close_first */
+	uint8_t half_close;	/* enum half_close */
 	uint8_t peer_time_wait; /* enum peer_time_wait */
-	uint8_t linger;         /* enum linger */
-	uint8_t grace_learn;    /* 1: yes */
-	uint8_t reuse_address;  /* enum app_yes */
-	uint8_t reuse_port;     /* enum app_yes */
-	uint8_t bind_late;      /* enum app_yes */
-	uint8_t keepalive;      /* enum keepalive */
+	uint8_t linger;		/* enum linger_mode */
+	uint8_t grace_learn;	/* 1: yes */
+	uint8_t reuse_address;	/* enum app_yes */
+	uint8_t reuse_port;	/* enum app_yes */
+	uint8_t bind_late;	/* enum app_yes */
+	uint8_t keepalive;	/* enum keepalive */
 	uint8_t allow_data_loss;
 	uint8_t source_count;
 	uint8_t pad;
 	uint32_t grace_ms;
 	int32_t time_wait_ms; /* TIME_WAIT_KEEP, TIME_WAIT_NONE, or how long to keep one */
 	uint32_t drain_max_ms;
-	uint32_t linger_s;             /* with LINGER_TIME */
-	uint32_t backlog;              /* 0: as the program says */
+	uint32_t linger_s;	       /* with LINGER_TIME */
+	uint32_t backlog;	       /* 0: as the program says */
 	uint32_t keepalive_idle_s;     /* with KEEPALIVE_SET */
 	uint32_t keepalive_interval_s; /* the same */
 	uint32_t keepalive_probes;     /* the same */
@@ -61,9 +61,9 @@ struct policy_terms {
 
 struct policy_rule {
 	char name[POLICY_NAME_MAX];
-	uint32_t id;     /* policy_id(name) */
-	uint32_t said;   /* bit i: key i of the table was given, not defaulted */
-	uint8_t role;    /* enum role */
+	uint32_t id;   /* policy_id(name) */
+	uint32_t said; /* bit i: key i of the table was given, not defaulted */
+	uint8_t role;  /* enum role */
 	uint8_t program_count, unit_count, user_count;
 	uint8_t local_port_count, remote_count, remote_port_count, pad;
 	uint32_t user[POLICY_LIST_MAX]; /* uid */
@@ -87,9 +87,9 @@ uint32_t policy_id(const char *name);
  * by its command name (comm): Debian's redis-server is a link to redis-check-rdb. A pattern
  * with a slash is compared with the whole path. */
 struct policy_process {
-	const char *exe;  /* /proc/PID/exe, or "" */
-	const char *comm; /* /proc/PID/comm, or "" */
-	const char *unit; /* systemd unit, or "" */
+	const char *exe;    /* /proc/PID/exe, or "" */
+	const char *comm;   /* /proc/PID/comm, or "" */
+	const char *unit;   /* systemd unit, or "" */
 	const char *cgroup; /* cgroup path, or "" */
 };
 
@@ -108,7 +108,7 @@ struct policy_key {
 	const char *name;
 	const char *values;  /* for people: "app, peer, self" */
 	const char *acts_at; /* "close, shutdown, exit" */
-	bool list;           /* {a, b, c} allowed; set() is then called once for each */
+	bool list;	     /* {a, b, c} allowed; set() is then called once for each */
 	bool selector;
 	/* Text to value. false: text is not one of `values`; the rule is then unchanged. */
 	bool (*set)(struct policy_rule *rule, const char *text);
@@ -138,7 +138,8 @@ void policy_inherit(struct policy_rule *rule, const struct policy_rule *defaults
 bool policy_parse_options(struct policy_rule *rule, const char *text, const char **error,
 			  size_t *error_len);
 
-/* What is wrong with the rule as a whole ("linger = abort needs allow-data-loss = yes"), or NULL. */
+/* What is wrong with the rule as a whole ("linger = abort needs allow-data-loss = yes"), or NULL.
+ */
 const char *policy_problem(const struct policy_rule *rule);
 
 /* What the rule is right to say but its author should know: the nth warning, or NULL past the

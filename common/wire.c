@@ -47,10 +47,9 @@ bool wire_split_socket(const char *text, char path[WIRE_PATH_MAX], const char **
 
 const char *wire_type_word(unsigned int type)
 {
-	static const char *const words[WIRE_TYPE_COUNT] = {
-		[WIRE_NONE] = "none",
+	static const char *const words[WIRE_TYPE_COUNT] = {[WIRE_NONE] = "none",
 #define X(name, word, fd) [name] = word,
-		WIRE_RECORDS(X)
+							   WIRE_RECORDS(X)
 #undef X
 	};
 

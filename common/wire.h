@@ -27,10 +27,10 @@
 #define WIRE_POLICY_SUFFIX ".policy"
 
 enum {
-	WIRE_RULES_MAX = 64,          /* policies in a page */
-	WIRE_OPTIONS_MAX = 1000,      /* text of CLOSESIDE_SOCKET after '?' */
-	WIRE_CREDITS_START = 8,       /* hand-overs before the welcome has come */
-	WIRE_HEARTBEAT_MS = 100,      /* the daemon writes it so often */
+	WIRE_RULES_MAX = 64,		/* policies in a page */
+	WIRE_OPTIONS_MAX = 1000,	/* text of CLOSESIDE_SOCKET after '?' */
+	WIRE_CREDITS_START = 8,		/* hand-overs before the welcome has come */
+	WIRE_HEARTBEAT_MS = 100,	/* the daemon writes it so often */
 	WIRE_HEARTBEAT_STALE_MS = 1000, /* older than that: no hand-over */
 	WIRE_SEQLOCK_TRIES = 8,
 };
@@ -42,7 +42,7 @@ struct wire_hello {
 	uint32_t magic;
 	uint16_t version, size;
 	uint32_t nofile; /* soft RLIMIT_NOFILE: what this user may have in flight */
-	uint32_t flags;  /* 0 */
+	uint32_t flags;	 /* 0 */
 	char options[WIRE_OPTIONS_MAX];
 	char pad[8];
 };
@@ -58,36 +58,36 @@ _Static_assert(sizeof(struct wire_welcome) == 16, "wire");
 
 /* X(enum, word, carries a descriptor) */
 #define WIRE_RECORDS(X)                                                                            \
-	X(WIRE_OPEN, "open", 0)           /* this process holds this connection */                 \
-	X(WIRE_CLOSE, "close", 0)         /* it closed it; action and side say how */              \
-	X(WIRE_LET_GO, "let-go", 0)       /* it closed its descriptor; others hold it still */     \
+	X(WIRE_OPEN, "open", 0)		  /* this process holds this connection */                 \
+	X(WIRE_CLOSE, "close", 0)	  /* it closed it; action and side say how */              \
+	X(WIRE_LET_GO, "let-go", 0)	  /* it closed its descriptor; others hold it still */     \
 	X(WIRE_HAND_OVER, "hand-over", 1) /* it closed it, the daemon finishes: sole descriptor */ \
-	X(WIRE_DEFER, "defer", 1)         /* shutdown to be done by the daemon: a duplicate */     \
-	X(WIRE_AT_EXIT, "at-exit", 1)     /* the process is ending: a duplicate until it has */
+	X(WIRE_DEFER, "defer", 1)	  /* shutdown to be done by the daemon: a duplicate */     \
+	X(WIRE_AT_EXIT, "at-exit", 1)	  /* the process is ending: a duplicate until it has */
 
 enum wire_type {
 	WIRE_NONE,
 #define X(name, word, fd) name,
 	WIRE_RECORDS(X)
 #undef X
-	WIRE_TYPE_COUNT
+		WIRE_TYPE_COUNT
 };
 
 struct wire_record {
 	uint32_t magic;
 	uint16_t version;
-	uint8_t type;   /* enum wire_type */
-	uint8_t role;   /* enum role */
+	uint8_t type;	 /* enum wire_type */
+	uint8_t role;	 /* enum role */
 	uint64_t cookie; /* SO_COOKIE */
 	struct endpoint local, remote;
-	uint32_t policy; /* policy_id(), 0: none */
-	int32_t fd;      /* the program's number for it */
-	uint8_t state;   /* enum tcp_state at the call, 0: not known */
-	uint8_t action;  /* enum close_action */
-	uint8_t side;    /* enum close_side, as known so far */
-	uint8_t how;     /* WIRE_DEFER: SHUT_WR or SHUT_RDWR */
+	uint32_t policy;	  /* policy_id(), 0: none */
+	int32_t fd;		  /* the program's number for it */
+	uint8_t state;		  /* enum tcp_state at the call, 0: not known */
+	uint8_t action;		  /* enum close_action */
+	uint8_t side;		  /* enum close_side, as known so far */
+	uint8_t how;		  /* WIRE_DEFER: SHUT_WR or SHUT_RDWR */
 	uint32_t unread, unacked; /* bytes, at the call */
-	uint32_t idle_ms;         /* since data last came from the peer */
+	uint32_t idle_ms;	  /* since data last came from the peer */
 	/* What of the policy the daemon needs in order to finish: */
 	uint32_t grace_ms;
 	int32_t time_wait_ms;
@@ -103,11 +103,11 @@ _Static_assert(sizeof(struct wire_record) == 16 + 40 + 8 + 4 + 12 + 12 + 4 + 4 +
 struct policy_page {
 	uint32_t magic;
 	uint16_t version, pad;
-	uint32_t size;      /* of this struct */
+	uint32_t size;	    /* of this struct */
 	uint32_t rule_size; /* of a rule */
 	uint64_t instance;  /* random: another one after a restart of the daemon */
 	_Atomic uint32_t seq;
-	_Atomic uint32_t on;           /* 0: closeside off, watch only */
+	_Atomic uint32_t on;	       /* 0: closeside off, watch only */
 	_Atomic uint64_t heartbeat_ms; /* CLOCK_MONOTONIC_COARSE */
 	_Atomic uint32_t retired;      /* 1: this daemon has gone; open the file again */
 	uint32_t count;
@@ -118,8 +118,8 @@ struct policy_page {
 struct session_page {
 	uint32_t magic;
 	uint16_t version, size;
-	_Atomic int32_t credits;   /* the shim takes one for each descriptor sent, the daemon gives */
-	_Atomic uint32_t lost;     /* records the shim could not send */
+	_Atomic int32_t credits; /* the shim takes one for each descriptor sent, the daemon gives */
+	_Atomic uint32_t lost;	 /* records the shim could not send */
 };
 _Static_assert(sizeof(struct session_page) == 16, "wire");
 

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/* status, on, off, conns: what the daemon says of itself and of the connections. */
+#include "daemon/cli_control.h"
+#include "daemon/cli_table.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* --- status -------------------------------------------------------------------------------------
+ */
+
+static const char *text_at(const json_t *row, const char *name)
+{
+	const char *text = json_string_value(json_object_get(row, name));
+
+	return text ? text : "?";
+}
+
+static json_int_t number_at(const json_t *row, const char *name)
+{
+	return json_integer_value(json_object_get(row, name));
+}
+
+static void print_list(const char *title, const json_t *list)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(list, i, item)
+		printf("  %-12s %s\n", i ? "" : title, json_string_value(item));
+}
+
+/* {"us":1,"peer":2} as "us 1, peer 2". */
+static void print_counts(const char *title, json_t *counts)
+{
+	const char *name, *comma = " ";
+	json_t *value;
+
+	printf("  %-12s", title);
+	json_object_foreach(counts, name, value)
+	{
+		printf("%s%s %" JSON_INTEGER_FORMAT, comma, name, json_integer_value(value));
+		comma = ", ";
+	}
+	putchar('\n');
+}
+
+static void print_status(const json_t *row)
+{
+	bool on = json_is_true(json_object_get(row, "on"));
+	char age[32];
+
+	if (!on)
+		printf("OFF: every connection is only watched; `closeside on` steers again\n");
+	printf("closeside %s, pid %" JSON_INTEGER_FORMAT ", up %s: %s\n", text_at(row, "version"),
+	       number_at(row, "pid"),
+	       table_age(json_object_get(row, "uptime_ms"), age, sizeof(age)), on ? "on" : "off");
+	printf("  %-12s %s, %" JSON_INTEGER_FORMAT " policies\n", "config", text_at(row, "config"),
+	       number_at(row, "policies"));
+	print_list("missing", json_object_get(row, "missing"));
+	printf("  %-12s %" JSON_INTEGER_FORMAT " now, %" JSON_INTEGER_FORMAT " in all\n",
+	       "sessions", number_at(row, "sessions"), number_at(row, "sessions_total"));
+	printf("  %-12s %" JSON_INTEGER_FORMAT "\n", "connections", number_at(row, "connections"));
+	print_counts("records", json_object_get(row, "records"));
+	print_counts("first closer", json_object_get(row, "closes"));
+	print_counts("held sockets", json_object_get(row, "custody"));
+	print_counts("TIME_WAIT", json_object_get(row, "retire"));
+	printf("  %-12s %" JSON_INTEGER_FORMAT " records lost, %" JSON_INTEGER_FORMAT
+	       " not understood\n",
+	       "messages", number_at(row, "lost"), number_at(row, "bad_messages"));
+}
+
+static void on_status(void *arg, json_t *row)
+{
+	const struct cli *cli = arg;
+
+	if (cli->format == FORMAT_PLAIN) {
+		print_status(row);
+		return;
+	}
+	json_dumpf(row, stdout, JSON_COMPACT);
+	putchar('\n');
+}
+
+int cli_status(struct cli *cli)
+{
+	return control_run(cli, "status", NULL, on_status, cli);
+}
+
+/* --- on, off ------------------------------------------------------------------------------------
+ */
+
+int cli_on(struct cli *cli)
+{
+	int code = control_run(cli, "on", NULL, NULL, NULL);
+
+	if (code == CLI_FINE)
+		puts("on: connections are steered as the policies say");
+	return code;
+}
+
+int cli_off(struct cli *cli)
+{
+	int code = control_run(cli, "off", NULL, NULL, NULL);
+
+	if (code == CLI_FINE)
+		puts("off: connections are only watched, until `closeside on`");
+	return code;
+}
+
+/* --- conns --------------------------------------------------------------------------------------
+ */
+
+static const struct table_column conn_columns[] = {
+	{"STATE", "state", false, NULL},   {"LOCAL", "local", false, NULL},
+	{"REMOTE", "remote", false, NULL}, {"ROLE", "role", false, NULL},
+	{"PID", "pid", true, NULL},	   {"PROGRAM", "program", false, NULL},
+	{"POLICY", "policy", false, NULL}, {"FIRST", "side", false, NULL},
+	{"HELD", "custody", false, NULL},  {"AGE", "age_ms", true, table_age},
+	{NULL, NULL, false, NULL},
+};
+
+static void on_conn(void *arg, json_t *row)
+{
+	table_row(arg, row);
+}
+
+/* The words of the filter, as one text. */
+static json_t *filter_of(const struct cli *cli)
+{
+	char text[1024] = "";
+
+	if (!cli->argc)
+		return NULL;
+	for (int i = 0; i < cli->argc; i++) {
+		size_t used = strlen(text);
+
+		snprintf(text + used, sizeof(text) - used, "%s%s", i ? " " : "", cli->argv[i]);
+	}
+	return json_pack("{s:s}", "filter", text);
+}
+
+int cli_conns(struct cli *cli)
+{
+	struct table *table = table_new(cli->format, "conns", conn_columns);
+	int code;
+
+	if (!table)
+		return cli_fail(CLI_FAILED, "out of memory");
+	code = control_run(cli, "conns", filter_of(cli), on_conn, table);
+	table_end(table);
+	return code;
+}

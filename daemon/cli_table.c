@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/cli_table.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TABLE_KEPT = 500, TABLE_COLUMNS = 16, TABLE_CELL = 256 };
+
+struct table {
+	enum cli_format format;
+	const struct table_column *columns;
+	json_t *kept; /* rows not yet printed, or NULL: the widths are settled */
+	size_t width[TABLE_COLUMNS];
+	unsigned int printed;
+};
+
+static const json_t *member_of(const json_t *row, const char *path)
+{
+	const char *dot = strchr(path, '.');
+	char first[64];
+
+	if (!dot)
+		return json_object_get(row, path);
+	snprintf(first, sizeof(first), "%.*s", (int)(dot - path), path);
+	return member_of(json_object_get(row, first), dot + 1);
+}
+
+const char *table_age(const json_t *value, char *buf, size_t size)
+{
+	static const struct {
+		json_int_t ms;
+		const char *unit;
+	} steps[] = {{86400000, "d"}, {3600000, "h"}, {60000, "m"}, {1000, "s"}, {0, "ms"}};
+	json_int_t ms = json_integer_value(value);
+	size_t i = 0;
+
+	while (ms < 2 * steps[i].ms)
+		i++;
+	snprintf(buf, size, "%" JSON_INTEGER_FORMAT "%s", steps[i].ms ? ms / steps[i].ms : ms,
+		 steps[i].unit);
+	return buf;
+}
+
+/* Text from elsewhere: a program's name may hold anything, a terminal obeys some of it. */
+static const char *printable(const char *text, char *buf, size_t size)
+{
+	size_t i;
+
+	for (i = 0; text[i] && i + 1 < size; i++)
+		buf[i] = (unsigned char)text[i] < ' ' || text[i] == 127 ? '?' : text[i];
+	buf[i] = '\0';
+	return buf;
+}
+
+static const char *cell(const struct table_column *column, const json_t *row, char *buf,
+			size_t size)
+{
+	const json_t *value = member_of(row, column->member);
+
+	if (value && !json_is_null(value) && column->text)
+		return column->text(value, buf, size);
+	if (json_is_string(value))
+		return printable(json_string_value(value), buf, size);
+	if (json_is_integer(value))
+		snprintf(buf, size, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+	else
+		snprintf(buf, size, "%s",
+			 json_is_true(value)	? "yes"
+			 : json_is_false(value) ? "no"
+						: "-");
+	return buf;
+}
+
+static void print_cells(struct table *table, const json_t *row)
+{
+	char buf[TABLE_CELL];
+
+	for (int i = 0; table->columns[i].title; i++) {
+		const struct table_column *column = &table->columns[i];
+		const char *text = row ? cell(column, row, buf, sizeof(buf)) : column->title;
+		bool last = !table->columns[i + 1].title;
+
+		if (i)
+			fputs("  ", stdout);
+		if (last && !column->right)
+			fputs(text, stdout);
+		else
+			printf(column->right ? "%*s" : "%-*s", (int)table->width[i], text);
+	}
+	putchar('\n');
+}
+
+static void settle(struct table *table)
+{
+	char buf[TABLE_CELL];
+	json_t *row;
+	size_t n;
+
+	if (!table->kept)
+		return;
+	for (int i = 0; table->columns[i].title; i++) {
+		table->width[i] = strlen(table->columns[i].title);
+		json_array_foreach(table->kept, n, row)
+		{
+			size_t width = strlen(cell(&table->columns[i], row, buf, sizeof(buf)));
+
+			if (width > table->width[i])
+				table->width[i] = width;
+		}
+	}
+	print_cells(table, NULL);
+	json_array_foreach(table->kept, n, row) print_cells(table, row);
+	json_decref(table->kept);
+	table->kept = NULL;
+}
+
+struct table *table_new(enum cli_format format, const char *name,
+			const struct table_column *columns)
+{
+	struct table *table = calloc(1, sizeof(*table));
+
+	if (!table)
+		return NULL;
+	table->format = format;
+	table->columns = columns;
+	if (format == FORMAT_PLAIN)
+		table->kept = json_array();
+	else if (format == FORMAT_JSON)
+		printf("{\"schema\":%d,\"%s\":[", CLI_SCHEMA, name);
+	return table;
+}
+
+void table_row(struct table *table, json_t *row)
+{
+	if (table->format == FORMAT_PLAIN) {
+		if (table->kept && json_array_append(table->kept, row) == 0 &&
+		    json_array_size(table->kept) < TABLE_KEPT)
+			return;
+		if (table->kept)
+			settle(table);
+		else
+			print_cells(table, row);
+		return;
+	}
+	if (table->format == FORMAT_JSON)
+		fputs(table->printed++ ? ",\n" : "\n", stdout);
+	json_dumpf(row, stdout, JSON_COMPACT);
+	if (table->format == FORMAT_JSONL)
+		putchar('\n');
+}
+
+void table_end(struct table *table)
+{
+	if (table->format == FORMAT_PLAIN)
+		settle(table);
+	else if (table->format == FORMAT_JSON)
+		puts(table->printed ? "\n]}" : "]}");
+	free(table);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* Rows of JSON: aligned columns for people, or as they are. Streams: of 100,000 rows it keeps the
+ * first few hundred, to know how wide the columns are. */
+#ifndef DAEMON_CLI_TABLE_H
+#define DAEMON_CLI_TABLE_H
+
+#include "daemon/cli.h"
+
+#include <jansson.h>
+
+struct table_column {
+	const char *title;
+	const char *member; /* of the row; "closes.us" goes one level down */
+	bool right;	    /* numbers */
+	/* How a value looks to people, or NULL: as it is. */
+	const char *(*text)(const json_t *value, char *buf, size_t size);
+};
+
+struct table;
+
+/* columns end with a title of NULL and outlive the table; name is the array's in -f json.
+ * NULL: no memory. */
+struct table *table_new(enum cli_format format, const char *name,
+			const struct table_column *columns);
+/* The row stays the caller's. */
+void table_row(struct table *table, json_t *row);
+/* Prints what is left, and frees. */
+void table_end(struct table *table);
+
+/* "3ms", "12s", "5m", "7h", "3d" */
+const char *table_age(const json_t *value, char *buf, size_t size);
+
+enum { CLI_SCHEMA = 1 };
+
+#endif

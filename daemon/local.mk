@@ -1,0 +1,37 @@
+# closesided and the closeside CLI. All but the two main()s is in libdaemon.la, which the unit
+# tests link as well.
+noinst_LTLIBRARIES += libconfig.la libcli.la libdaemon.la
+libdaemon_la_SOURCES =
+libdaemon_la_CPPFLAGS = $(AM_CPPFLAGS) \
+	$(EVENT_CFLAGS) $(CONFUSE_CFLAGS) $(MNL_CFLAGS) $(JANSSON_CFLAGS)
+libdaemon_la_LIBADD = libcli.la libconfig.la libcommon.la \
+	$(EVENT_LIBS) $(CONFUSE_LIBS) $(MNL_LIBS) $(JANSSON_LIBS)
+
+# The config file: the daemon's and the CLI's.
+libconfig_la_SOURCES = \
+	daemon/config.c daemon/config.h \
+	daemon/config_say.c \
+	daemon/config_scan.c daemon/config_scan.h
+libconfig_la_CPPFLAGS = $(AM_CPPFLAGS) $(CONFUSE_CFLAGS)
+libconfig_la_LIBADD = $(CONFUSE_LIBS)
+
+# The CLI.
+libcli_la_SOURCES = \
+	daemon/cli.h \
+	daemon/cli_command.c daemon/cli_run.h \
+	daemon/cli_control.c daemon/cli_control.h \
+	daemon/cli_options.c \
+	daemon/cli_page.c daemon/cli_page.h \
+	daemon/cli_policy.c daemon/cli_policy.h \
+	daemon/cli_private.c \
+	daemon/cli_report.c \
+	daemon/cli_run.c \
+	daemon/cli_status.c \
+	daemon/cli_table.c daemon/cli_table.h \
+	daemon/cli_test.c \
+	daemon/policy_explain.c daemon/policy_explain.h
+libcli_la_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+
+bin_PROGRAMS += closeside
+closeside_SOURCES = daemon/closeside.c
+closeside_LDADD = libcli.la libconfig.la libcommon.la $(CONFUSE_LIBS) $(JANSSON_LIBS)

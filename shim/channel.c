@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: MIT */
+#include "shim/channel.h"
+
+#include "shim/process.h"
+#include "shim/publish.h"
+#include "shim/raw.h"
+#include "shim/rules.h"
+#include "shim/slots.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+enum {
+	RETRY_MS = 1000,
+	/* Our number: high, so that the program's descriptors are numbered as without us, but low
+	 * enough that the kernel's table of descriptors, which a fork copies, does not grow. */
+	NUMBER_MAX = 1008,
+};
+
+static _Atomic int number = -1;
+static _Atomic uint64_t identity; /* SO_COOKIE of the socket: the number alone proves nothing */
+static _Atomic bool up;		  /* false: broken, but the number is still ours */
+static _Atomic bool opening;
+static _Atomic uint64_t last_try_ms;
+
+static _Atomic(struct session_page *) session;
+static _Atomic int32_t credits_start = WIRE_CREDITS_START;
+
+int channel_fd(void)
+{
+	return atomic_load_explicit(&number, memory_order_relaxed);
+}
+
+static uint64_t cookie_of(int fd)
+{
+	uint64_t cookie = 0;
+	socklen_t len = sizeof(cookie);
+
+	if (raw(SYS_getsockopt, fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) != 0)
+		return 0;
+	return cookie;
+}
+
+static bool is_ours(int fd)
+{
+	return fd >= 0 && cookie_of(fd) == atomic_load(&identity);
+}
+
+/* Somebody closed or replaced our descriptor behind the wrappers' back: it is theirs now. */
+static void lose_number(int fd)
+{
+	atomic_store(&up, false);
+	slot_clear(fd);
+	atomic_compare_exchange_strong(&number, &fd, -1);
+}
+
+/* Moves fd to a number out of the way. Returns the new number, or fd. */
+static int move_high(int fd)
+{
+	struct rlimit limit;
+	long moved;
+	int base = NUMBER_MAX;
+
+	if (raw(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &limit) == 0 &&
+	    limit.rlim_cur <= NUMBER_MAX + 8)
+		base = (int)limit.rlim_cur - 8;
+	moved = raw(SYS_fcntl, fd, F_DUPFD_CLOEXEC, base);
+	if (moved < 0)
+		moved = raw(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 3);
+	if (moved < 0)
+		return fd;
+	raw(SYS_close, fd);
+	return (int)moved;
+}
+
+static int connect_daemon(void)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	long fd = raw(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return -1;
+	strcpy(addr.sun_path, process_socket());
+	if (raw(SYS_connect, fd, &addr, sizeof(addr)) != 0) {
+		raw(SYS_close, fd);
+		return -1;
+	}
+	return (int)fd;
+}
+
+static bool say_hello(int fd)
+{
+	struct wire_hello hello = {
+		.magic = WIRE_MAGIC, .version = WIRE_VERSION, .size = sizeof(hello)};
+	struct rlimit limit;
+
+	if (raw(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &limit) == 0)
+		hello.nofile = limit.rlim_cur > UINT32_MAX ? UINT32_MAX : (uint32_t)limit.rlim_cur;
+	strcpy(hello.options, process_options());
+	return raw(SYS_sendto, fd, &hello, sizeof(hello), MSG_DONTWAIT | MSG_NOSIGNAL, 0, 0) ==
+	       sizeof(hello);
+}
+
+/* Puts a new socket at the number we have (other threads may be using it), or at a new one. */
+static void settle(int fd)
+{
+	int at = channel_fd();
+
+	if (is_ours(at)) {
+		atomic_store(&identity, cookie_of(fd));
+		raw(SYS_dup3, fd, at, O_CLOEXEC);
+		raw(SYS_close, fd);
+		return;
+	}
+	fd = move_high(fd);
+	atomic_store(&identity, cookie_of(fd));
+	slot_fill(fd, SLOT_CHANNEL, 0, NULL, false);
+	atomic_store(&number, fd);
+}
+
+static void forget_session(void)
+{
+	struct session_page *page = atomic_exchange(&session, NULL);
+
+	/* Unmapping is safe only where no other thread can be taking a credit: after a fork. A
+	 * page of 4 KB for each restart of the daemon is what a running process pays. */
+	(void)page;
+	atomic_store(&credits_start, WIRE_CREDITS_START);
+}
+
+static bool due(void)
+{
+	uint64_t now = wire_now_ms(), last = atomic_load(&last_try_ms);
+
+	if (last != 0 && now - last < RETRY_MS)
+		return false;
+	atomic_store(&last_try_ms, now);
+	return true;
+}
+
+void channel_open(void)
+{
+	int fd;
+
+	if (atomic_load(&up) || atomic_exchange(&opening, true))
+		return;
+	if (!atomic_load(&up) && due() && (fd = connect_daemon()) >= 0) {
+		if (say_hello(fd)) {
+			forget_session();
+			settle(fd);
+			atomic_store(&up, true);
+			publish_all();
+		} else {
+			raw(SYS_close, fd);
+		}
+	}
+	atomic_store(&opening, false);
+}
+
+/* The welcome carries the session page. It comes when it comes. */
+static void take_welcome(int fd)
+{
+	struct wire_welcome welcome;
+	struct iovec iov = {&welcome, sizeof(welcome)};
+	union {
+		char buf[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	struct msghdr msg = {.msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = control.buf,
+			     .msg_controllen = sizeof(control.buf)};
+	struct cmsghdr *cmsg;
+	struct stat st;
+	long len, map = -1;
+	int memfd;
+
+	len = raw(SYS_recvmsg, fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	if (len == 0)
+		atomic_store(&up, false);
+	cmsg = len > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
+	if (!cmsg || cmsg->cmsg_type != SCM_RIGHTS || cmsg->cmsg_len != CMSG_LEN(sizeof(int)))
+		return;
+	memcpy(&memfd, CMSG_DATA(cmsg), sizeof(memfd));
+	if (len == sizeof(welcome) && welcome.magic == WIRE_MAGIC &&
+	    welcome.version == WIRE_VERSION && raw(SYS_fstat, memfd, &st) == 0 &&
+	    st.st_size >= (off_t)sizeof(struct session_page))
+		map = raw(SYS_mmap, 0, sizeof(struct session_page), PROT_READ | PROT_WRITE,
+			  MAP_SHARED, memfd, 0);
+	raw(SYS_close, memfd);
+	if (map < 0 && map > -4096)
+		return;
+	atomic_store(&session, (struct session_page *)map);
+}
+
+/* The number if it is up and still ours, or -1. */
+static int usable(void)
+{
+	int fd = channel_fd();
+
+	if (!atomic_load(&up)) {
+		channel_open();
+		fd = channel_fd();
+		if (!atomic_load(&up))
+			return -1;
+	}
+	if (!is_ours(fd)) {
+		lose_number(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static _Atomic int32_t *credits(void)
+{
+	struct session_page *page = atomic_load(&session);
+
+	return page ? &page->credits : &credits_start;
+}
+
+bool channel_ready(void)
+{
+	int fd;
+
+	if (!rules_daemon_alive())
+		return false;
+	fd = usable();
+	if (fd < 0)
+		return false;
+	if (!atomic_load(&session))
+		take_welcome(fd);
+	return atomic_load(&up) && atomic_load(credits()) > 0;
+}
+
+void channel_stamp(struct wire_record *record)
+{
+	record->magic = WIRE_MAGIC;
+	record->version = WIRE_VERSION;
+}
+
+static void note_lost(void)
+{
+	struct session_page *page = atomic_load(&session);
+
+	if (page)
+		atomic_fetch_add(&page->lost, 1);
+}
+
+/* Only a full queue is a passing trouble. */
+static void note_error(long error)
+{
+	if (error != -EAGAIN && error != -EINTR && error != -ETOOMANYREFS && error != -ENOBUFS &&
+	    error != -ENOMEM)
+		atomic_store(&up, false);
+}
+
+void channel_publish(const struct wire_record *record)
+{
+	int fd = usable();
+	long sent;
+
+	if (fd < 0)
+		return;
+	sent = raw(SYS_sendto, fd, record, sizeof(*record), MSG_DONTWAIT | MSG_NOSIGNAL, 0, 0);
+	if (sent == sizeof(*record))
+		return;
+	note_lost();
+	note_error(sent);
+}
+
+bool channel_send_fd(const struct wire_record *record, int passed)
+{
+	struct iovec iov = {(void *)record, sizeof(*record)};
+	union {
+		char buf[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = {{0}};
+	struct msghdr msg = {.msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = control.buf,
+			     .msg_controllen = sizeof(control.buf)};
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+	_Atomic int32_t *left = credits();
+	int fd = channel_fd();
+	long sent;
+
+	if (atomic_fetch_sub(left, 1) <= 0) {
+		atomic_fetch_add(left, 1);
+		return false;
+	}
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(cmsg), &passed, sizeof(passed));
+	sent = is_ours(fd) ? raw(SYS_sendmsg, fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) : -EBADF;
+	if (sent == sizeof(*record))
+		return true;
+	atomic_fetch_add(left, 1);
+	note_error(sent);
+	return false;
+}
+
+void channel_forget(void)
+{
+	struct session_page *page = atomic_load(&session);
+	int fd = channel_fd();
+
+	if (is_ours(fd)) {
+		slot_clear(fd);
+		raw(SYS_close, fd);
+	}
+	if (page)
+		raw(SYS_munmap, page, sizeof(*page));
+	atomic_store(&number, -1);
+	atomic_store(&up, false);
+	atomic_store(&opening, false);
+	atomic_store(&last_try_ms, 0);
+	forget_session();
+}
+
+void channel_relocate(void)
+{
+	int fd = channel_fd();
+	long moved;
+
+	if (!is_ours(fd))
+		return;
+	moved = raw(SYS_fcntl, fd, F_DUPFD_CLOEXEC, fd + 1);
+	if (moved < 0)
+		moved = raw(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 3);
+	if (moved < 0) {
+		lose_number(fd);
+		return;
+	}
+	slot_fill((int)moved, SLOT_CHANNEL, 0, NULL, false);
+	slot_clear(fd);
+	atomic_store(&number, (int)moved);
+}

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT */
+#include "shim/process.h"
+
+#include "common/wire.h"
+#include "shim/channel.h"
+#include "shim/holders.h"
+#include "shim/raw.h"
+#include "shim/rules.h"
+#include "shim/slots.h"
+#include "shim/steer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+enum { OFF, STARTING, ON, INERT };
+
+enum { NOFILE_LEAST = 64 }; /* fewer descriptors than that: we take none of them */
+
+static _Atomic int state;
+
+/* One page that a fork wipes and a vfork does not (MADV_WIPEONFORK, Linux 4.14). */
+struct wiped {
+	_Atomic int pid; /* 0: a new child; -1: it is starting anew */
+};
+static struct wiped *wiped;
+static _Atomic bool vfork_seen;
+
+static bool settings_read;
+static char socket_path[WIRE_PATH_MAX];
+static char options[WIRE_OPTIONS_MAX];
+
+static struct {
+	char exe[256], comm[32], unit[128], cgroup[256];
+	struct policy_process facts;
+} self;
+
+void process_settings(void)
+{
+	const char *text, *query;
+
+	if (settings_read)
+		return;
+	settings_read = true;
+	text = getenv("CLOSESIDE_DISABLE");
+	if ((text && !strcmp(text, "1")) || getauxval(AT_SECURE) ||
+	    !wire_split_socket(getenv("CLOSESIDE_SOCKET"), socket_path, &query) ||
+	    strlen(query) >= sizeof(options)) {
+		atomic_store(&state, INERT);
+		return;
+	}
+	strcpy(options, query);
+}
+
+static size_t read_file(const char *path, char *buf, size_t size)
+{
+	long fd = raw(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC), len;
+
+	buf[0] = '\0';
+	if (fd < 0)
+		return 0;
+	len = raw(SYS_read, fd, buf, size - 1);
+	raw(SYS_close, fd);
+	if (len < 0)
+		len = 0;
+	buf[len] = '\0';
+	return (size_t)len;
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+	size_t len = strlen(text), end_len = strlen(end);
+
+	return len > end_len && !strcmp(text + len - end_len, end);
+}
+
+/* "0::/system.slice/nginx.service" (cgroups(7), version 2): the path, and its last unit. */
+static void read_unit(void)
+{
+	static const char *const kinds[] = {".service", ".scope", ".socket", ".slice"};
+	char text[512], *path, *save;
+
+	read_file("/proc/self/cgroup", text, sizeof(text));
+	path = strstr(text, "0::");
+	if (!path)
+		return;
+	path += 3;
+	path[strcspn(path, "\n")] = '\0';
+	if (strlen(path) >= sizeof(self.cgroup))
+		return;
+	strcpy(self.cgroup, path);
+	for (char *part = strtok_r(path, "/", &save); part; part = strtok_r(NULL, "/", &save))
+		for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+			if (ends_with(part, kinds[i]) && strlen(part) < sizeof(self.unit) &&
+			    (i < 3 || !self.unit[0]))
+				strcpy(self.unit, part);
+}
+
+static bool read_self(void)
+{
+	long len = raw(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", self.exe, sizeof(self.exe) - 1);
+
+	if (len <= 0)
+		return false; /* no /proc */
+	self.exe[len] = '\0';
+	read_file("/proc/self/comm", self.comm, sizeof(self.comm));
+	self.comm[strcspn(self.comm, "\n")] = '\0';
+	read_unit();
+	self.facts = (struct policy_process){self.exe, self.comm, self.unit, self.cgroup};
+	return true;
+}
+
+static bool enough_descriptors(void)
+{
+	struct rlimit limit;
+
+	return raw(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &limit) == 0 &&
+	       limit.rlim_cur >= NOFILE_LEAST;
+}
+
+static bool wiped_init(void)
+{
+	long p = raw(SYS_mmap, 0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if ((p < 0 && p > -4096) || raw(SYS_madvise, p, 4096, MADV_WIPEONFORK) != 0)
+		return false;
+	wiped = (struct wiped *)p;
+	atomic_store(&wiped->pid, (int)raw(SYS_getpid));
+	return true;
+}
+
+static bool start(void)
+{
+	return enough_descriptors() && read_self() && wiped_init() && holders_init() &&
+	       rules_init(options) && slots_init();
+}
+
+bool process_start(void)
+{
+	int now = atomic_load_explicit(&state, memory_order_acquire), saved = errno;
+	bool on;
+
+	if (now != OFF)
+		return now == ON && process_enter();
+	process_settings();
+	now = OFF;
+	if (!atomic_compare_exchange_strong(&state, &now, STARTING))
+		return false; /* another thread is starting it: this call goes by unseen */
+	on = start();
+	atomic_store(&state, on ? ON : INERT);
+	errno = saved;
+	return on;
+}
+
+/* Exactly one thread of the child gets here, since a fork copies one only. */
+static void start_anew(void)
+{
+	if (!fork_reset())
+		steer_uncounted();
+	channel_forget();
+	rules_after_fork();
+	atomic_store(&vfork_seen, false);
+	atomic_store(&wiped->pid, (int)raw(SYS_getpid));
+}
+
+bool process_enter(void)
+{
+	int pid;
+
+	if (atomic_load_explicit(&state, memory_order_acquire) != ON)
+		return false;
+	pid = atomic_load_explicit(&wiped->pid, memory_order_acquire);
+	if (pid > 0)
+		return !atomic_load_explicit(&vfork_seen, memory_order_relaxed) ||
+		       raw(SYS_getpid) == pid;
+	if (pid < 0 || !atomic_compare_exchange_strong(&wiped->pid, &pid, -1))
+		return false;
+	start_anew();
+	return true;
+}
+
+bool process_is_on(void)
+{
+	return atomic_load_explicit(&state, memory_order_relaxed) == ON;
+}
+
+void process_inert(void)
+{
+	atomic_store(&state, INERT);
+	slots_disable();
+}
+
+void process_expect_vfork(void)
+{
+	atomic_store(&vfork_seen, true);
+}
+
+const char *process_socket(void)
+{
+	return socket_path;
+}
+
+const char *process_options(void)
+{
+	return options;
+}
+
+const struct policy_process *process_facts(void)
+{
+	return &self.facts;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* The life of the shim in a process: off until the first TCP call, on after it, inert for good
+ * where it could do harm. It prints nothing and ends nothing. */
+#ifndef SHIM_PROCESS_H
+#define SHIM_PROCESS_H
+
+#include "common/policy.h"
+
+#include <stdbool.h>
+
+/* From the constructor (or the first call before it): reads the environment once. */
+void process_settings(void);
+
+/* Before a TCP call: starts the shim if need be. False: pass through. Keeps errno. */
+bool process_start(void);
+
+/* At the head of every slow path. False: pass through, for the shim is off or inert, or this is a
+ * vfork child, which runs in its parent's memory. In a new fork child it starts anew first. */
+bool process_enter(void);
+
+bool process_is_on(void);
+
+/* No further side effect in this process: a seccomp filter is coming. */
+void process_inert(void);
+
+/* A vfork is about to happen: from now on process_enter() compares pids. */
+void process_expect_vfork(void);
+
+/* PATH of the daemon's socket, and the options after '?'. Valid after process_start(). */
+const char *process_socket(void);
+const char *process_options(void);
+
+/* What selectors see of this process; read at the first TCP call. */
+const struct policy_process *process_facts(void);
+
+#endif

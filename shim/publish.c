@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+#include "shim/publish.h"
+
+#include "shim/channel.h"
+#include "shim/rules.h"
+
+#include <string.h>
+
+void record_init(struct wire_record *record, int fd, uint32_t word, uint64_t cookie,
+		 const struct slot_info *info)
+{
+	memset(record, 0, sizeof(*record));
+	channel_stamp(record);
+	record->role = word & SLOT_SERVER ? ROLE_SERVER : ROLE_CLIENT;
+	record->cookie = cookie;
+	record->local = info->local;
+	record->remote = info->remote;
+	record->fd = fd;
+	record->time_wait_ms = TIME_WAIT_KEEP;
+}
+
+void record_terms(struct wire_record *record, const struct policy_terms *terms, uint32_t policy)
+{
+	record->policy = policy;
+	record->grace_ms = terms->grace_ms;
+	record->time_wait_ms = terms->time_wait_ms;
+	record->drain_max_ms = terms->drain_max_ms;
+	record->grace_learn = terms->grace_learn;
+	record->peer_time_wait = terms->peer_time_wait;
+	record->close_first = terms->close_first;
+}
+
+bool publish_find(uint32_t word, const struct slot_info *info, struct policy_terms *terms,
+		  uint32_t *policy)
+{
+	struct policy_subject subject = {
+		.role = word & SLOT_SERVER ? ROLE_SERVER : ROLE_CLIENT,
+		.local = info->local,
+		.remote = info->remote,
+	};
+
+	*policy = 0;
+	return rules_find(&subject, terms, policy);
+}
+
+void publish_open(int fd, uint32_t word, uint64_t cookie, const struct slot_info *info)
+{
+	struct policy_terms terms;
+	struct wire_record record;
+	uint32_t policy;
+
+	record_init(&record, fd, word, cookie, info);
+	record.type = WIRE_OPEN;
+	if (publish_find(word, info, &terms, &policy))
+		record_terms(&record, &terms, policy);
+	channel_publish(&record);
+}
+
+void publish_all(void)
+{
+	int high = slots_high();
+
+	for (int fd = 0; fd < high; fd++) {
+		uint32_t word = slot_word(fd);
+		struct slot_info info;
+		struct slot *slot;
+
+		if ((word & SLOT_KIND) != SLOT_CONN)
+			continue;
+		slot = slot_at(fd);
+		slot_load_info(slot, &info);
+		publish_open(fd, word, atomic_load(&slot->cookie), &info);
+	}
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* Which policy applies: the options of this process' environment first, then the daemon's page. */
+#ifndef SHIM_RULES_H
+#define SHIM_RULES_H
+
+#include "common/policy.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* options: what follows '?' in CLOSESIDE_SOCKET. False if they are not well-formed. */
+bool rules_init(const char *options);
+
+/* The first policy that admits the subject; its uid is filled in here where it is needed. Copies
+ * what it says. False: none, or `closeside off`. */
+bool rules_find(struct policy_subject *subject, struct policy_terms *terms, uint32_t *id);
+
+/* The daemon's heartbeat is fresh, so that it will take a hand-over now. */
+bool rules_daemon_alive(void);
+
+/* In a fork child: another thread of the parent may have been opening the page. */
+void rules_after_fork(void);
+
+#endif

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/* Wrappers: everything that closes, replaces or duplicates a descriptor. */
+#include "shim/libc.h"
+
+#include "shim/channel.h"
+#include "shim/process.h"
+#include "shim/slots.h"
+#include "shim/steer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <stdarg.h>
+
+static bool is_channel(int fd)
+{
+	return slot_kind(fd) == SLOT_CHANNEL && process_is_on();
+}
+
+/* Kept out of close(), whose way for all other descriptors is to be short. */
+static __attribute__((noinline)) int close_tracked(int fd)
+{
+	if (is_channel(fd)) {
+		errno = EBADF; /* the program never opened it */
+		return -1;
+	}
+	steer_closing(fd);
+	return libc.close(fd);
+}
+
+int wrap_close(int fd)
+{
+	if (__builtin_expect(slot_word(fd) != 0, 0))
+		return close_tracked(fd);
+	return libc.close(fd);
+}
+
+/* Around our channel, if it lies within. */
+static int close_range_around(unsigned int first, unsigned int last, int flags, unsigned int skip)
+{
+	int result = 0;
+
+	if (skip > first)
+		result = libc.close_range(first, skip - 1, flags);
+	if (result == 0 && skip < last)
+		result = libc.close_range(skip + 1, last, flags);
+	return result;
+}
+
+int wrap_close_range(unsigned int first, unsigned int last, int flags)
+{
+	int channel = channel_fd();
+
+	if (first > last || flags & CLOSE_RANGE_CLOEXEC || !process_enter())
+		return libc.close_range(first, last, flags);
+	if (!(flags & ~(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC)))
+		steer_closing_range(first, last);
+	if (channel < 0 || (unsigned int)channel < first || (unsigned int)channel > last)
+		return libc.close_range(first, last, flags);
+	return close_range_around(first, last, flags, (unsigned int)channel);
+}
+
+void wrap_closefrom(int first)
+{
+	unsigned int from = first < 0 ? 0 : (unsigned int)first;
+	int channel = channel_fd(), saved = errno;
+
+	if (!process_enter()) {
+		libc.closefrom(first);
+		return;
+	}
+	steer_closing_range(from, ~0U);
+	if (channel > (int)from && libc.close_range(from, (unsigned int)channel - 1, 0) != 0)
+		for (int fd = (int)from; fd < channel; fd++)
+			libc.close(fd);
+	libc.closefrom(channel >= (int)from ? channel + 1 : (int)from);
+	errno = saved;
+}
+
+/* What stdio holds back belongs to the connection: out with it before the connection goes. */
+static void stream_closing(FILE *file)
+{
+	int saved = errno, fd = file ? fileno(file) : -1;
+
+	if (fd >= 0 && slot_word(fd) && !is_channel(fd)) {
+		fflush(file);
+		steer_closing(fd);
+	}
+	errno = saved;
+}
+
+int wrap_fclose(FILE *file)
+{
+	stream_closing(file);
+	return libc.fclose(file);
+}
+
+/* glibc's fcloseall() flushes all streams and closes no descriptor; nothing to steer. */
+int wrap_fcloseall(void)
+{
+	return libc.fcloseall();
+}
+
+FILE *wrap_freopen(const char *path, const char *mode, FILE *file)
+{
+	stream_closing(file);
+	return libc.freopen(path, mode, file);
+}
+
+FILE *wrap_freopen64(const char *path, const char *mode, FILE *file)
+{
+	stream_closing(file);
+	return libc.freopen64(path, mode, file);
+}
+
+static int duplicated(int from, int made)
+{
+	steer_duplicated(from, made);
+	return made;
+}
+
+int wrap_dup(int fd)
+{
+	if (!slot_word(fd) || is_channel(fd))
+		return libc.dup(fd);
+	steer_duplicating(fd);
+	return duplicated(fd, libc.dup(fd));
+}
+
+/* dup2(from, to) closes `to`: a close like any other, if it will succeed. */
+static void replacing(int from, int to)
+{
+	int saved = errno;
+
+	if (slot_word(to) && from != to && libc.fcntl(from, F_GETFD) >= 0) {
+		if (is_channel(to))
+			channel_relocate();
+		else
+			steer_closing(to);
+	}
+	errno = saved;
+}
+
+/* In a vfork child nothing of ours may change but what is shared: the copy outlives the exec. */
+static void copied_in_vfork(int from)
+{
+	if (slot_kind(from) == SLOT_CONN && process_is_on() && !process_enter())
+		steer_pin(from);
+}
+
+#define DUP_OVER(call)                                          \
+	int made;                                               \
+                                                                \
+	if (!slot_word(from) && !slot_word(to))                 \
+		return call;                                    \
+	copied_in_vfork(from);                                  \
+	replacing(from, to);                                    \
+	if (!slot_word(from) || is_channel(from) || from == to) \
+		return call;                                    \
+	steer_duplicating(from);                                \
+	made = call;                                            \
+	return duplicated(from, made)
+
+int wrap_dup2(int from, int to)
+{
+	DUP_OVER(libc.dup2(from, to));
+}
+
+int wrap_dup3(int from, int to, int flags)
+{
+	DUP_OVER(libc.dup3(from, to, flags));
+}
+
+static int fcntl_any(int (*real)(int, int, ...), int fd, int command, long arg)
+{
+	bool copies = command == F_DUPFD || command == F_DUPFD_CLOEXEC;
+
+	if (!copies || !slot_word(fd) || is_channel(fd))
+		return real(fd, command, arg);
+	steer_duplicating(fd);
+	return duplicated(fd, real(fd, command, arg));
+}
+
+#define FCNTL(name)             \
+	va_list ap;             \
+	long arg;               \
+                                \
+	va_start(ap, command);  \
+	arg = va_arg(ap, long); \
+	va_end(ap);             \
+	return fcntl_any(libc.name, fd, command, arg)
+
+int wrap_fcntl(int fd, int command, ...)
+{
+	FCNTL(fcntl);
+}
+
+int wrap_fcntl64(int fd, int command, ...)
+{
+	FCNTL(fcntl64);
+}

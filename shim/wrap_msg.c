@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/* Wrappers: descriptors that travel by SCM_RIGHTS. Messages without control data, which are nearly
+ * all, cost a compare. */
+#include "shim/libc.h"
+
+#include "shim/process.h"
+#include "shim/slots.h"
+#include "shim/steer.h"
+
+#include <stddef.h>
+#include <string.h>
+
+static bool has_control(const struct msghdr *msg)
+{
+	return msg && msg->msg_control && msg->msg_controllen >= sizeof(struct cmsghdr);
+}
+
+/* Calls act on each descriptor that msg carries. */
+static void each_fd(const struct msghdr *msg, void (*act)(int fd, bool flag), bool flag)
+{
+	struct msghdr *m = (struct msghdr *)msg;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+		size_t count;
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS ||
+		    c->cmsg_len < CMSG_LEN(sizeof(int)))
+			continue;
+		count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		for (size_t i = 0; i < count; i++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
+			act(fd, flag);
+		}
+	}
+}
+
+static void passing(int fd, bool unused)
+{
+	(void)unused;
+	if (slot_kind(fd) == SLOT_CONN)
+		steer_passing(fd);
+}
+
+static void not_passed(int fd, bool unused)
+{
+	(void)unused;
+	if (slot_kind(fd) == SLOT_CONN)
+		steer_not_passed(fd);
+}
+
+static bool watches(const struct msghdr *msg)
+{
+	return has_control(msg) && process_is_on();
+}
+
+ssize_t wrap_sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	ssize_t sent;
+
+	if (!watches(msg))
+		return libc.sendmsg(fd, msg, flags);
+	each_fd(msg, passing, false);
+	sent = libc.sendmsg(fd, msg, flags);
+	if (sent < 0)
+		each_fd(msg, not_passed, false);
+	return sent;
+}
+
+int wrap_sendmmsg(int fd, struct mmsghdr *msgs, unsigned int count, int flags)
+{
+	int sent;
+
+	for (unsigned int i = 0; msgs && i < count; i++)
+		if (watches(&msgs[i].msg_hdr))
+			each_fd(&msgs[i].msg_hdr, passing, false);
+	sent = libc.sendmmsg(fd, msgs, count, flags);
+	for (unsigned int i = sent < 0 ? 0 : (unsigned int)sent; msgs && i < count; i++)
+		if (watches(&msgs[i].msg_hdr))
+			each_fd(&msgs[i].msg_hdr, not_passed, false);
+	return sent;
+}
+
+ssize_t wrap_recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	ssize_t got = libc.recvmsg(fd, msg, flags);
+
+	if (got >= 0 && watches(msg))
+		each_fd(msg, steer_received, flags & MSG_PEEK);
+	return got;
+}
+
+int wrap_recvmmsg(int fd, struct mmsghdr *msgs, unsigned int count, int flags,
+		  struct timespec *limit)
+{
+	int got = libc.recvmmsg(fd, msgs, count, flags, limit);
+
+	for (int i = 0; i < got; i++)
+		if (watches(&msgs[i].msg_hdr))
+			each_fd(&msgs[i].msg_hdr, steer_received, flags & MSG_PEEK);
+	return got;
+}

@@ -1,0 +1,142 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Builds closeside in every way and runs every test: `./bootstrap check`. Logs stay in build-check/.
+#
+# A build is one test; a step that runs tests counts each of them. A step that could not run is
+# failed. Exit status 0 if something passed and nothing failed.
+set -u
+cd "$(dirname "$0")/.." || exit
+src=$PWD
+out=$src/build-check
+passed=0 failed=0 skipped=0
+jobs=$(nproc)
+
+say() # RESULT WHAT SECONDS
+{
+	printf '%-5s %s (%d s)\n' "$1" "$2" "$3"
+}
+
+show_log() # FILE
+{
+	echo "      the end of ${1#"$src"/}:"
+	tail -n 30 "$1" | sed 's/^/      | /'
+}
+
+# build_step NAME COMMAND...: one test
+build_step()
+{
+	local name=$1 start=$SECONDS log="$out/log/${1// /-}.log"
+
+	shift
+	if "$@" >"$log" 2>&1 </dev/null; then
+		say ok "$name" $((SECONDS - start))
+		passed=$((passed + 1))
+		return 0
+	fi
+	say FAIL "$name" $((SECONDS - start))
+	show_log "$log"
+	failed=$((failed + 1))
+	return 1
+}
+
+could_not_run() # NAME WHY
+{
+	echo "FAIL  $1 (not run: $2)"
+	failed=$((failed + 1))
+}
+
+# test_step NAME FOLDER LISTS [VARIABLE=VALUE...]: the tests of make's lists, each counted
+test_step()
+{
+	local name=$1 dir=$out/$2 lists=$3 start=$SECONDS log="$out/log/${1// /-}.log"
+	local tests list p f s status
+
+	shift 3
+	tests=$(for list in $lists; do make -s -C "$dir" "print-$list"; done 2>/dev/null | tr '\n' ' ')
+	if [ -z "${tests// /}" ]; then
+		could_not_run "$name" "no tests in $lists"
+		return 1
+	fi
+	find "$dir" -name '*.trs' -delete
+	env "$@" make -C "$dir" -k -j "$jobs" check TESTS="$tests" 2>&1 </dev/null | tee "$log" |
+		grep --line-buffered -E '^(FAIL|SKIP) |^[0-9]+ passed: ' | sed -u 's/^/      /'
+	status=${PIPESTATUS[0]}
+
+	count() { find "$dir" -name '*.trs' -exec cat {} + | grep -c "^:test-result: $1 "; }
+	p=$(count PASS) f=$(count FAIL) s=$(count SKIP)
+	if [ "$(find "$dir" -name '*.trs' | wc -l)" -ne "$(wc -w <<<"$tests")" ] ||
+		{ [ "$status" -ne 0 ] && [ "$f" -eq 0 ]; } || [ $((p + s)) -eq 0 ]; then
+		f=$((f + 1))
+		show_log "$log"
+	fi
+	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+	say "$([ "$f" -eq 0 ] && echo ok || echo FAIL)" \
+		"$name: $p passed, $f failed, $s skipped" $((SECONDS - start))
+	[ "$f" -eq 0 ]
+}
+
+# build FOLDER CONFIGURE-ARGUMENTS...
+build()
+{
+	local dir=$out/$1
+
+	shift
+	mkdir -p "$dir" && cd "$dir" && "$src/configure" --disable-dependency-tracking "$@" &&
+		make -j "$jobs" all && make -j "$jobs" $(make -s print-check_PROGRAMS)
+}
+
+# make distcheck, and nothing that git knows is missing in the tarball.
+distcheck()
+{
+	local tarball
+
+	cd "$out/gcc" || return
+	make -j "$jobs" distcheck || return
+	tarball=$(ls closeside-*.tar.xz) || return
+	diff <(git -C "$src" ls-files | grep -vE '^(\.|(.*/)?local\.mk$)' | sort) \
+		<(tar -tf "$tarball" | sed 's|^[^/]*/||' | sort) | grep '^<' || return 0
+	echo "these files are in git, but not in $tarball"
+	return 1
+}
+
+if [ -e "$src/config.status" ]; then
+	echo "check: this folder holds a build of its own, and others cannot be made beside it;" \
+		"type make distclean first" >&2
+	exit 1
+fi
+if [ -e "$out" ]; then
+	chmod -R u+w "$out" && rm -rf "$out"
+fi
+mkdir -p "$out/log"
+
+export TEST_TIMEOUT=${TEST_TIMEOUT:-300}
+# In a preloaded library the sanitizer is not the first to be loaded, and programs of others leak.
+export ASAN_OPTIONS=detect_leaks=0:verify_asan_link_order=0:abort_on_error=1
+export UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
+
+if build_step "build with gcc" build gcc --enable-werror CC=gcc; then
+	test_step "unit tests" gcc UNIT_TESTS
+	test_step "config tests" gcc CONF_TESTS
+	test_step "wire tests" gcc WIRE_TESTS
+	test_step "lint" gcc LINT_TESTS
+	build_step "make distcheck" distcheck
+else
+	for name in "unit tests" "config tests" "wire tests" "lint" "make distcheck"; do
+		could_not_run "$name" "no build"
+	done
+fi
+build_step "build with clang" build clang --enable-werror CC=clang
+if build_step "build with address and undefined sanitizers" build asan --enable-sanitizers; then
+	test_step "unit and config tests under sanitizers" asan "UNIT_TESTS CONF_TESTS"
+else
+	could_not_run "unit and config tests under sanitizers" "no build"
+fi
+if build_step "build with thread sanitizer" build tsan --enable-sanitizers=thread; then
+	test_step "unit tests under thread sanitizer" tsan UNIT_TESTS
+else
+	could_not_run "unit tests under thread sanitizer" "no build"
+fi
+
+echo "logs are in ${out#"$src"/}/log, results in ${out#"$src"/}/*/tests; it took $SECONDS s"
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$passed" -gt 0 ] && [ "$failed" -eq 0 ]

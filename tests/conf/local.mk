@@ -1,0 +1,2 @@
+# Golden tests of the configuration.
+CONF_TESTS +=

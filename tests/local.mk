@@ -1,0 +1,45 @@
+# See tests/README.md for what a test program must do. Add a test to the list of its folder.
+UNIT_TESTS =
+CONF_TESTS =
+WIRE_TESTS =
+LINT_TESTS =
+BENCHES =
+
+include tests/unit/local.mk
+include tests/conf/local.mk
+include tests/wire/local.mk
+include tests/lint/local.mk
+include tests/bench/local.mk
+
+# The first to go are the longest.
+if RUN_WIRE_TESTS
+TESTS += $(WIRE_TESTS)
+endif
+TESTS += $(CONF_TESTS) $(UNIT_TESTS)
+
+EXTRA_DIST += tests/README.md tests/driver tests/check.sh tests/demo.sh \
+	$(CONF_TESTS) $(WIRE_TESTS) $(LINT_TESTS) $(BENCHES)
+
+TEST_EXTENSIONS = .sh
+LOG_DRIVER = $(top_srcdir)/tests/driver
+SH_LOG_DRIVER = $(top_srcdir)/tests/driver
+SH_LOG_COMPILER = bash
+AM_TESTS_ENVIRONMENT = \
+	top_srcdir=$$(cd $(top_srcdir) && pwd); export top_srcdir; \
+	top_builddir=$$(pwd); export top_builddir; \
+	sanitizers='$(sanitizers)'; export sanitizers; \
+	CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT;
+
+lint: all
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS="$(LINT_TESTS)"
+
+bench: all
+	for bench in $(BENCHES); do \
+		top_srcdir=$$(cd $(top_srcdir) && pwd) top_builddir=$$(pwd) \
+			bash $(top_srcdir)/$$bench || exit; \
+	done
+
+.PHONY: bench lint
+
+print-%:
+	@echo '$($*)'

@@ -1,0 +1,27 @@
+# A test is tests/unit/NAME.c, a program with cmocka, and its line in this list.
+if HAVE_CMOCKA
+UNIT_TESTS += \
+	tests/unit/test_close_decide \
+	tests/unit/test_endpoint \
+	tests/unit/test_glob \
+	tests/unit/test_holders \
+	tests/unit/test_parse \
+	tests/unit/test_policy \
+	tests/unit/test_policy_keys \
+	tests/unit/test_shim \
+	tests/unit/test_slots \
+	tests/unit/test_tcp_state \
+	tests/unit/test_wire
+endif
+
+check_PROGRAMS += $(UNIT_TESTS)
+
+# The shim's tables are linked in: in a preloaded library no sanitizer sees the threads.
+tests_unit_test_holders_SOURCES = tests/unit/test_holders.c shim/holders.c
+tests_unit_test_shim_SOURCES = tests/unit/test_shim.c $(libcloseside_la_SOURCES)
+tests_unit_test_slots_SOURCES = tests/unit/test_slots.c shim/slots.c
+
+EXTRA_DIST += tests/unit/unit.h
+
+# Programs without an LDADD of their own, that is the unit tests, are linked with:
+LDADD = libdaemon.la libcommon.la $(CMOCKA_LIBS)

@@ -1,0 +1,847 @@
+/* SPDX-License-Identifier: MIT */
+/* The whole shim, linked into this program: its wrappers are what close() and its kin are here, so
+ * that sanitizers see them. The daemon is played by the test, in the same process. */
+#include "common/close_decide.h"
+#include "common/wire.h"
+
+#include "tests/unit/unit.h"
+
+#include <arpa/inet.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char directory[] = "/tmp/closeside-shim-XXXXXX";
+static char path[64];
+static struct policy_page *page;
+static struct session_page *session;
+static int daemon_listener = -1, channel = -1; /* the daemon's end of it */
+static int listener = -1;
+static struct sockaddr_in listener_addr = {.sin_family = AF_INET};
+
+/* Before the shim's constructor, which reads the environment. */
+static __attribute__((constructor(101))) void set_environment(void)
+{
+	if (!mkdtemp(directory))
+		abort();
+	snprintf(path, sizeof(path), "%s/socket", directory);
+	setenv("CLOSESIDE_SOCKET", path, 1);
+}
+
+static void beat(void)
+{
+	atomic_store(&page->heartbeat_ms, wire_now_ms());
+}
+
+/* One policy for all: its options as `run -o` has them. */
+static void say_policy(const char *options)
+{
+	const char *error;
+	size_t error_len;
+
+	atomic_fetch_add(&page->seq, 1);
+	policy_init(&page->rules[0], "all");
+	assert_true(policy_parse_options(&page->rules[0], options, &error, &error_len));
+	page->count = 1;
+	atomic_fetch_add(&page->seq, 1);
+	beat();
+}
+
+static void make_page(void)
+{
+	char name[80];
+	int fd;
+
+	snprintf(name, sizeof(name), "%s%s", path, WIRE_POLICY_SUFFIX);
+	fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, sizeof(*page)), 0);
+	page = mmap(NULL, sizeof(*page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_ptr_not_equal(page, MAP_FAILED);
+	close(fd);
+	page->magic = WIRE_MAGIC;
+	page->version = WIRE_VERSION;
+	page->size = sizeof(*page);
+	page->rule_size = sizeof(struct policy_rule);
+	page->instance = 7;
+	page->on = 1;
+	beat();
+}
+
+static void send_welcome(void)
+{
+	struct wire_welcome welcome = {
+		.magic = WIRE_MAGIC, .version = WIRE_VERSION, .size = sizeof(welcome)};
+	struct iovec iov = {&welcome, sizeof(welcome)};
+	union {
+		char buf[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = {{0}};
+	struct msghdr msg = {.msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = control.buf,
+			     .msg_controllen = sizeof(control.buf)};
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+	int fd = memfd_create("session", MFD_CLOEXEC);
+
+	assert_int_equal(ftruncate(fd, sizeof(*session)), 0);
+	session = mmap(NULL, sizeof(*session), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_ptr_not_equal(session, MAP_FAILED);
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
+	assert_int_equal(sendmsg(channel, &msg, 0), sizeof(welcome));
+	close(fd);
+}
+
+static int play_daemon(void **state)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	socklen_t len = sizeof(listener_addr);
+
+	(void)state;
+	make_page();
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
+	daemon_listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(daemon_listener, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	assert_int_equal(listen(daemon_listener, 16), 0);
+
+	listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	listener_addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_int_equal(bind(listener, (struct sockaddr *)&listener_addr, len), 0);
+	assert_int_equal(listen(listener, 128), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&listener_addr, &len), 0);
+	channel = accept(daemon_listener, NULL, NULL);
+	assert_true(channel >= 0);
+	return 0;
+}
+
+static int clean_up(void **state)
+{
+	char name[80];
+
+	(void)state;
+	snprintf(name, sizeof(name), "%s%s", path, WIRE_POLICY_SUFFIX);
+	unlink(name);
+	unlink(path);
+	rmdir(directory);
+	return 0;
+}
+
+typedef ssize_t receiver(int fd, struct msghdr *msg, int flags);
+
+/* A message and the descriptor with it, or -1. false: nothing. */
+static bool receive_by(receiver *by, int from, void *out, size_t size, int *fd)
+{
+	struct iovec iov = {out, size};
+	union {
+		char buf[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	struct msghdr msg = {.msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = control.buf,
+			     .msg_controllen = sizeof(control.buf)};
+	struct cmsghdr *cmsg;
+
+	*fd = -1;
+	if (by(from, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) != (ssize_t)size)
+		return false;
+	cmsg = CMSG_FIRSTHDR(&msg);
+	if (cmsg && cmsg->cmsg_type == SCM_RIGHTS)
+		memcpy(fd, CMSG_DATA(cmsg), sizeof(*fd));
+	return true;
+}
+
+/* What the shim sent. libc's recvmsg: to the shim's, a descriptor that came back to its own process
+ * would be one more holder. */
+static bool receive(int from, void *out, size_t size, int *fd)
+{
+	receiver *by;
+
+	*(void **)&by = dlsym(RTLD_NEXT, "recvmsg");
+	return receive_by(by, from, out, size, fd);
+}
+
+static void expect(enum wire_type type, uint64_t cookie, struct wire_record *record, int *fd)
+{
+	struct wire_record own;
+	int own_fd;
+
+	record = record ? record : &own;
+	fd = fd ? fd : &own_fd;
+	assert_true(receive(channel, record, sizeof(*record), fd));
+	assert_string_equal(wire_type_word(record->type), wire_type_word(type));
+	if (cookie)
+		assert_int_equal(record->cookie, cookie);
+}
+
+static void expect_nothing(void)
+{
+	struct wire_record record;
+	int fd;
+
+	assert_false(receive(channel, &record, sizeof(record), &fd));
+}
+
+struct pair {
+	int client, server;
+	uint64_t cookie; /* of the server's end */
+};
+
+static uint64_t cookie_of(int fd)
+{
+	uint64_t cookie;
+	socklen_t len = sizeof(cookie);
+
+	assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len), 0);
+	return cookie;
+}
+
+/* A connection that has just had a request and an answer. Only the server's end is watched: the
+ * client's is made and closed by raw system calls. */
+static struct pair connected(void)
+{
+	struct pair pair;
+	struct wire_record record;
+	char text[8];
+
+	/* syscall() is one of ours; libc's is not. */
+	static long (*raw)(long, ...);
+
+	if (!raw)
+		*(void **)&raw = dlsym(RTLD_NEXT, "syscall");
+	pair.client = (int)raw(SYS_socket, AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(raw(SYS_connect, pair.client, &listener_addr, sizeof(listener_addr)), 0);
+	pair.server = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	assert_true(pair.server >= 0);
+	pair.cookie = cookie_of(pair.server);
+	expect(WIRE_OPEN, pair.cookie, &record, NULL);
+	assert_int_equal(record.role, ROLE_SERVER);
+	assert_int_equal(record.local.port, ntohs(listener_addr.sin_port));
+	assert_int_equal(write(pair.client, "ask", 3), 3);
+	assert_int_equal(read(pair.server, text, sizeof(text)), 3);
+	assert_int_equal(write(pair.server, "answer", 6), 6);
+	assert_int_equal(read(pair.client, text, sizeof(text)), 6);
+	beat();
+	return pair;
+}
+
+/* Has the peer sent its FIN? */
+static bool at_eof(int fd)
+{
+	struct pollfd pfd = {.fd = fd, .events = POLLIN | POLLRDHUP};
+
+	return poll(&pfd, 1, 100) == 1 && pfd.revents & (POLLRDHUP | POLLHUP);
+}
+
+static void the_hello_is_said_first(void **state)
+{
+	struct wire_hello hello;
+	int fd;
+
+	(void)state;
+	assert_true(receive(channel, &hello, sizeof(hello), &fd));
+	assert_int_equal(hello.magic, WIRE_MAGIC);
+	assert_int_equal(hello.version, WIRE_VERSION);
+	assert_int_equal(hello.size, sizeof(hello));
+	assert_int_equal(fd, -1);
+}
+
+static void without_a_policy_it_watches(void **state)
+{
+	struct pair pair = connected();
+	struct wire_record record;
+
+	(void)state;
+	errno = 77;
+	assert_int_equal(close(pair.server), 0);
+	assert_int_equal(errno, 77);
+	expect(WIRE_CLOSE, pair.cookie, &record, NULL);
+	assert_int_equal(record.action, CLOSE_PASS);
+	assert_int_equal(record.side, SIDE_US);
+	assert_true(at_eof(pair.client));
+	assert_int_equal(close(pair.server), -1);
+	assert_int_equal(errno, EBADF);
+	expect_nothing();
+	close(pair.client);
+}
+
+static void peer_first_is_handed_over(void **state)
+{
+	struct pair pair = connected();
+	struct wire_record record;
+	int held;
+
+	(void)state;
+	say_policy("close-first=peer,grace=300ms,time-wait=none");
+	assert_int_equal(close(pair.server), 0);
+	expect(WIRE_HAND_OVER, pair.cookie, &record, &held);
+	assert_true(held >= 0);
+	assert_int_equal(cookie_of(held), pair.cookie);
+	assert_int_equal(record.policy, policy_id("all"));
+	assert_int_equal(record.grace_ms, 300);
+	assert_int_equal(record.time_wait_ms, TIME_WAIT_NONE);
+	assert_false(at_eof(pair.client));
+	close(held);
+	assert_true(at_eof(pair.client));
+	close(pair.client);
+}
+
+/* Eight before the welcome (one is gone), then as many as the daemon allows. */
+static void credits_bound_the_hand_overs(void **state)
+{
+	struct pair pair;
+
+	(void)state;
+	say_policy("close-first=peer");
+	for (int i = 1; i < WIRE_CREDITS_START + 1; i++) {
+		int held = -1;
+
+		pair = connected();
+		close(pair.server);
+		expect(i < WIRE_CREDITS_START ? WIRE_HAND_OVER : WIRE_CLOSE, pair.cookie, NULL,
+		       &held);
+		close(held);
+		close(pair.client);
+	}
+	send_welcome();
+	pair = connected();
+	close(pair.server); /* takes the welcome; none is given yet */
+	expect(WIRE_CLOSE, pair.cookie, NULL, NULL);
+	close(pair.client);
+	atomic_store(&session->credits, 1000);
+	pair = connected();
+	close(pair.server);
+	expect(WIRE_HAND_OVER, pair.cookie, NULL, NULL);
+	assert_int_equal(atomic_load(&session->credits), 999);
+	close(pair.client);
+}
+
+static void time_wait_none_is_an_option(void **state)
+{
+	struct pair pair = connected();
+	struct wire_record record;
+	int copy, value = 0;
+	socklen_t len = sizeof(value);
+
+	(void)state;
+	say_policy("time-wait=none");
+	copy = (int)syscall(SYS_fcntl, pair.server, F_DUPFD, 100); /* unseen: the option stays */
+	assert_int_equal(close(pair.server), 0);
+	expect(WIRE_CLOSE, pair.cookie, &record, NULL);
+	assert_int_equal(record.action, CLOSE_QUIET);
+	assert_int_equal(getsockopt(copy, IPPROTO_TCP, TCP_LINGER2, &value, &len), 0);
+	assert_int_equal(value, -1);
+	close(copy);
+	close(pair.client);
+}
+
+static void a_stale_heartbeat_ends_hand_overs(void **state)
+{
+	struct pair pair = connected();
+	struct wire_record record;
+
+	(void)state;
+	say_policy("close-first=peer,time-wait=none");
+	atomic_store(&page->heartbeat_ms, wire_now_ms() - 2 * WIRE_HEARTBEAT_STALE_MS);
+	assert_int_equal(close(pair.server), 0);
+	expect(WIRE_CLOSE, pair.cookie, &record, NULL);
+	assert_int_equal(record.action, CLOSE_QUIET);
+	beat();
+	close(pair.client);
+}
+
+static void switched_off_it_only_watches(void **state)
+{
+	struct pair pair = connected();
+	struct wire_record record;
+
+	(void)state;
+	say_policy("close-first=peer,time-wait=none");
+	atomic_store(&page->on, 0);
+	assert_int_equal(close(pair.server), 0);
+	atomic_store(&page->on, 1);
+	expect(WIRE_CLOSE, pair.cookie, &record, NULL);
+	assert_int_equal(record.action, CLOSE_PASS);
+	assert_int_equal(record.policy, 0);
+	close(pair.client);
+}
+
+/* A daemon that was killed while it rewrote the page. */
+static void a_page_that_stays_odd_spins_nobody(void **state)
+{
+	struct pair pair = connected();
+	struct wire_record record;
+
+	(void)state;
+	say_policy("close-first=peer");
+	atomic_fetch_add(&page->seq, 1);
+	assert_int_equal(close(pair.server), 0);
+	atomic_fetch_add(&page->seq, 1);
+	expect(WIRE_CLOSE, pair.cookie, &record, NULL);
+	assert_int_equal(record.action, CLOSE_PASS);
+	close(pair.client);
+}
+
+static void the_last_duplicate_is_steered(void **state)
+{
+	struct pair pair = connected();
+	int copies[3], held;
+
+	(void)state;
+	say_policy("close-first=peer");
+	copies[0] = dup(pair.server);
+	copies[1] = fcntl(pair.server, F_DUPFD_CLOEXEC, 50);
+	copies[2] = dup2(pair.server, 60);
+	close(pair.server);
+	expect(WIRE_LET_GO, pair.cookie, NULL, NULL);
+	close(copies[0]);
+	expect(WIRE_LET_GO, pair.cookie, NULL, NULL);
+	close(copies[1]);
+	expect(WIRE_LET_GO, pair.cookie, NULL, NULL);
+	close(copies[2]);
+	expect(WIRE_HAND_OVER, pair.cookie, NULL, &held);
+	close(held);
+	close(pair.client);
+}
+
+static void dup2_over_it_is_a_close(void **state)
+{
+	struct pair pair = connected();
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC), held;
+
+	(void)state;
+	say_policy("close-first=peer");
+	assert_int_equal(dup2(-1, pair.server), -1); /* fails: nothing is steered */
+	expect_nothing();
+	assert_int_equal(dup2(null, pair.server), pair.server);
+	expect(WIRE_HAND_OVER, pair.cookie, NULL, &held);
+	assert_false(at_eof(pair.client));
+	close(held);
+	close(null);
+	close(pair.server);
+	expect_nothing();
+	close(pair.client);
+}
+
+static void stdio_is_flushed_before(void **state)
+{
+	struct pair pair = connected();
+	FILE *file = fdopen(pair.server, "w");
+	char text[8];
+	int held;
+
+	(void)state;
+	say_policy("close-first=peer");
+	assert_true(fputs("rest", file) >= 0);
+	assert_int_equal(fclose(file), 0);
+	expect(WIRE_HAND_OVER, pair.cookie, NULL, &held);
+	assert_int_equal(read(pair.client, text, sizeof(text)), 4);
+	close(held);
+	close(pair.client);
+}
+
+static void it_leaves_its_epoll_sets(void **state)
+{
+	struct pair pair = connected();
+	struct epoll_event event = {.events = EPOLLIN, .data.u32 = 5};
+	int one = epoll_create1(EPOLL_CLOEXEC), two = epoll_create1(EPOLL_CLOEXEC), held;
+
+	(void)state;
+	say_policy("close-first=peer");
+	assert_int_equal(epoll_ctl(one, EPOLL_CTL_ADD, pair.server, &event), 0);
+	assert_int_equal(epoll_ctl(two, EPOLL_CTL_ADD, pair.server, &event), 0);
+	close(pair.server);
+	expect(WIRE_HAND_OVER, pair.cookie, NULL, &held);
+	assert_int_equal(write(pair.client, "more", 4), 4);
+	assert_int_equal(epoll_wait(one, &event, 1, 100), 0);
+	assert_int_equal(epoll_wait(two, &event, 1, 0), 0);
+	close(held);
+	close(pair.client);
+	close(one);
+	close(two);
+}
+
+static void more_sets_than_it_remembers(void **state)
+{
+	struct pair pair = connected();
+	struct epoll_event event = {.events = EPOLLIN};
+	struct wire_record record;
+	int sets[3];
+
+	(void)state;
+	say_policy("close-first=peer");
+	for (int i = 0; i < 3; i++) {
+		sets[i] = epoll_create1(EPOLL_CLOEXEC);
+		assert_int_equal(epoll_ctl(sets[i], EPOLL_CTL_ADD, pair.server, &event), 0);
+	}
+	close(pair.server);
+	expect(WIRE_CLOSE, pair.cookie, &record, NULL);
+	assert_int_equal(record.action, CLOSE_PASS);
+	for (int i = 0; i < 3; i++)
+		close(sets[i]);
+	close(pair.client);
+}
+
+static void a_shutdown_is_deferred(void **state)
+{
+	struct pair pair = connected();
+	struct wire_record record;
+	char text[8];
+	int held;
+
+	(void)state;
+	say_policy("close-first=peer,half-close=defer");
+	assert_int_equal(shutdown(pair.server, SHUT_RDWR), 0);
+	expect(WIRE_DEFER, pair.cookie, &record, &held);
+	assert_int_equal(record.how, SHUT_RDWR);
+	assert_int_equal(read(pair.server, text, sizeof(text)), 0);
+	assert_false(at_eof(pair.client));
+	close(pair.server);
+	expect(WIRE_CLOSE, pair.cookie, &record, NULL);
+	assert_int_equal(record.action, CLOSE_PASS);
+	assert_int_equal(record.side, SIDE_UNKNOWN);
+	close(held);
+	assert_true(at_eof(pair.client));
+	close(pair.client);
+}
+
+static void what_the_program_lingers_is_its_own(void **state)
+{
+	struct pair pair = connected();
+	struct linger linger = {.l_onoff = 1, .l_linger = 1};
+	struct wire_record record;
+
+	(void)state;
+	say_policy("close-first=peer,time-wait=none");
+	setsockopt(pair.server, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+	close(pair.server);
+	expect(WIRE_CLOSE, pair.cookie, &record, NULL);
+	assert_int_equal(record.action, CLOSE_PASS);
+	close(pair.client);
+}
+
+static void asynchronous_is_not_handed_over(void **state)
+{
+	struct pair pair = connected();
+	struct wire_record record;
+
+	(void)state;
+	say_policy("close-first=peer");
+	fcntl(pair.server, F_SETFL, O_ASYNC);
+	close(pair.server);
+	expect(WIRE_CLOSE, pair.cookie, &record, NULL);
+	assert_int_equal(record.action, CLOSE_PASS);
+	close(pair.client);
+}
+
+/* The number of the shim's end of the channel: a UNIX socket whose peer's name is the daemon's. */
+static int find_channel(void)
+{
+	for (int fd = 3; fd < 65536; fd++) {
+		struct sockaddr_un addr = {0};
+		socklen_t len = sizeof(addr);
+
+		if (getpeername(fd, (struct sockaddr *)&addr, &len) == 0 &&
+		    addr.sun_family == AF_UNIX && !strcmp(addr.sun_path, path))
+			return fd;
+	}
+	return -1;
+}
+
+static void the_channel_is_hidden(void **state)
+{
+	int fd = find_channel(), null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	struct pair pair;
+
+	(void)state;
+	say_policy("");
+	assert_true(fd > 100);
+	assert_int_equal(close(fd), -1);
+	assert_int_equal(errno, EBADF);
+	assert_int_equal(syscall(SYS_close, fd), -1);
+	assert_int_equal(close_range((unsigned int)fd - 3, (unsigned int)fd + 3, 0), 0);
+	assert_int_equal(find_channel(), fd);
+	assert_int_equal(dup2(null, fd), fd); /* it moves away */
+	assert_int_not_equal(find_channel(), fd);
+	assert_int_equal(close(fd), 0);
+	close(null);
+	pair = connected();
+	close(pair.server);
+	expect(WIRE_CLOSE, pair.cookie, NULL, NULL);
+	close(pair.client);
+}
+
+static void close_range_steers_what_it_closes(void **state)
+{
+	struct pair pair = connected();
+	int at, held;
+
+	(void)state;
+	say_policy("close-first=peer");
+	at = dup2(pair.server, 900);
+	close(pair.server);
+	expect(WIRE_LET_GO, pair.cookie, NULL, NULL);
+	assert_int_equal(close_range((unsigned int)at, (unsigned int)at + 20, 0), 0);
+	expect(WIRE_HAND_OVER, pair.cookie, NULL, &held);
+	assert_int_equal(fcntl(at, F_GETFD), -1);
+	close(held);
+	close(pair.client);
+}
+
+/* Parent accepts, child serves, parent closes its copy. */
+static void the_child_closes_last(void **state)
+{
+	struct pair pair = connected();
+	struct wire_hello hello;
+	struct wire_record record;
+	int own = channel, fd, held, status;
+	pid_t pid;
+
+	(void)state;
+	say_policy("close-first=peer");
+	pid = fork();
+	if (pid == 0) {
+		char go;
+
+		(void)!read(pair.server, &go, 1); /* the parent has closed its copy */
+		close(pair.server);
+		_exit(0);
+	}
+	close(pair.server);
+	expect(WIRE_LET_GO, pair.cookie, NULL, NULL);
+	beat();
+	assert_int_equal(write(pair.client, "g", 1), 1);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	channel = accept(daemon_listener, NULL, NULL); /* the child's own */
+	assert_true(receive(channel, &hello, sizeof(hello), &fd));
+	expect(WIRE_HAND_OVER, pair.cookie, &record, &held);
+	assert_int_equal(cookie_of(held), pair.cookie);
+	close(held);
+	close(channel);
+	channel = own;
+	expect_nothing();
+	close(pair.client);
+}
+
+/* A child that never closed its copy: nothing but a plain close, in the parent. */
+static void while_a_child_holds_it_nothing_is_steered(void **state)
+{
+	struct pair pair = connected();
+	pid_t pid;
+
+	(void)state;
+	say_policy("close-first=peer,time-wait=none");
+	pid = fork();
+	if (pid == 0) {
+		pause();
+		_exit(0);
+	}
+	close(pair.server);
+	expect(WIRE_LET_GO, pair.cookie, NULL, NULL);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	close(pair.client);
+}
+
+static void a_spawned_program_keeps_what_it_inherits(void **state)
+{
+	struct pair pair = connected();
+
+	(void)state;
+	say_policy("close-first=peer");
+	fcntl(pair.server, F_SETFD, 0);
+	assert_int_equal(system("true"), 0);
+	close(pair.server);
+	expect(WIRE_LET_GO, pair.cookie, NULL, NULL);
+	close(pair.client);
+
+	pair = connected(); /* close-on-exec: it did not inherit it */
+	assert_int_equal(system("true"), 0);
+	close(pair.server);
+	expect(WIRE_HAND_OVER, pair.cookie, NULL, NULL);
+	close(pair.client);
+}
+
+/* As another library's vfork may do: a fork that we did not announce. */
+static void a_fork_that_no_wrapper_saw(void **state)
+{
+	struct pair pair = connected();
+	pid_t (*unseen)(void);
+	int status;
+	pid_t pid;
+
+	(void)state;
+	say_policy("close-first=peer");
+	*(void **)&unseen = dlsym(RTLD_NEXT, "fork");
+	pid = unseen();
+	if (pid == 0) {
+		close(pair.server);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	expect_nothing();
+	close(pair.server);
+	expect(WIRE_LET_GO, pair.cookie, NULL, NULL);
+	close(pair.client);
+}
+
+static void vfork_changes_nothing_of_ours(void **state)
+{
+#if defined(__SANITIZE_THREAD__)
+	skip(); /* its runtime makes a fork of it */
+#endif
+
+	struct pair pair = connected();
+	int held, status;
+	pid_t pid;
+
+	(void)state;
+	say_policy("close-first=peer");
+	pid = vfork();
+	if (pid == 0) {
+		close(pair.server);
+		_exit(3);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(WEXITSTATUS(status), 3);
+	expect_nothing();
+	close(pair.server);
+	expect(WIRE_HAND_OVER, pair.cookie, NULL, &held);
+	close(held);
+	close(pair.client);
+}
+
+static void descriptors_in_messages_are_counted(void **state)
+{
+	struct pair pair = connected();
+	int ends[2], got = -1, held;
+	char byte = 'x';
+	struct iovec iov = {&byte, 1};
+	union {
+		char buf[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = {{0}};
+	struct msghdr msg = {.msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = control.buf,
+			     .msg_controllen = sizeof(control.buf)};
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+
+	(void)state;
+	say_policy("close-first=peer");
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(cmsg), &pair.server, sizeof(int));
+	assert_int_equal(sendmsg(ends[0], &msg, 0), 1);
+	close(pair.server);
+	expect(WIRE_LET_GO, pair.cookie, NULL, NULL);
+	assert_true(receive_by(recvmsg, ends[1], &byte, 1, &got));
+	expect(WIRE_OPEN, pair.cookie, NULL, NULL);
+	close(got);
+	expect(WIRE_HAND_OVER, pair.cookie, NULL, &held);
+	close(held);
+	close(ends[0]);
+	close(ends[1]);
+	close(pair.client);
+}
+
+enum { ROUNDS = 300 };
+
+static void *accept_and_close(void *arg)
+{
+	for (int i = 0; i < ROUNDS; i++) {
+		int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+
+		if (fd >= 0)
+			close(fd);
+	}
+	return arg;
+}
+
+static void *connect_and_close(void *arg)
+{
+	for (int i = 0; i < ROUNDS; i++) {
+		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+		if (connect(fd, (struct sockaddr *)&listener_addr, sizeof(listener_addr)) != 0)
+			abort();
+		close(fd);
+	}
+	return arg;
+}
+
+static void threads_open_and_close(void **state)
+{
+	pthread_t threads[4];
+	int opens = 0, ends = 0, fd;
+	struct wire_record record;
+
+	(void)state;
+	say_policy("time-wait=none");
+	for (int i = 0; i < 4; i++)
+		pthread_create(&threads[i], NULL, i % 2 ? connect_and_close : accept_and_close,
+			       NULL);
+	for (int i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	while (receive(channel, &record, sizeof(record), &fd)) {
+		opens += record.type == WIRE_OPEN;
+		ends += record.type == WIRE_CLOSE;
+	}
+	/* The queue is short; what did not fit in is counted. */
+	assert_true(opens > 0 && ends > 0);
+	assert_int_equal((unsigned int)(opens + ends) + atomic_load(&session->lost),
+			 2 * 4 * ROUNDS);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_hello_is_said_first),
+		cmocka_unit_test(without_a_policy_it_watches),
+		cmocka_unit_test(peer_first_is_handed_over),
+		cmocka_unit_test(credits_bound_the_hand_overs),
+		cmocka_unit_test(time_wait_none_is_an_option),
+		cmocka_unit_test(a_stale_heartbeat_ends_hand_overs),
+		cmocka_unit_test(switched_off_it_only_watches),
+		cmocka_unit_test(a_page_that_stays_odd_spins_nobody),
+		cmocka_unit_test(the_last_duplicate_is_steered),
+		cmocka_unit_test(dup2_over_it_is_a_close),
+		cmocka_unit_test(stdio_is_flushed_before),
+		cmocka_unit_test(it_leaves_its_epoll_sets),
+		cmocka_unit_test(more_sets_than_it_remembers),
+		cmocka_unit_test(a_shutdown_is_deferred),
+		cmocka_unit_test(what_the_program_lingers_is_its_own),
+		cmocka_unit_test(asynchronous_is_not_handed_over),
+		cmocka_unit_test(the_channel_is_hidden),
+		cmocka_unit_test(close_range_steers_what_it_closes),
+		cmocka_unit_test(the_child_closes_last),
+		cmocka_unit_test(while_a_child_holds_it_nothing_is_steered),
+		cmocka_unit_test(a_spawned_program_keeps_what_it_inherits),
+		cmocka_unit_test(a_fork_that_no_wrapper_saw),
+		cmocka_unit_test(vfork_changes_nothing_of_ours),
+		cmocka_unit_test(descriptors_in_messages_are_counted),
+		cmocka_unit_test(threads_open_and_close),
+	};
+
+	return cmocka_run_group_tests(tests, play_daemon, clean_up);
+}
