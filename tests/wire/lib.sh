@@ -398,7 +398,7 @@ actor_serve() {
 # actor_connect HOST PORT N STEP...: a client of it in B, under "${CLIENT_STEER[@]}"; its lines on stdout
 CLIENT_STEER=()
 actor_connect() {
-	in_ns b "${CLIENT_STEER[@]}" "$python" "$wire_dir/actor.py" connect "$@"
+	in_ns b "${CLIENT_STEER[@]}" timeout -k 5 90 "$python" "$wire_dir/actor.py" connect "$@"
 }
 
 # lines_count FILE JQ-CONDITION: how many lines of JSON it holds for
