@@ -96,7 +96,7 @@ class Conn:
 
     def do_line(self, _):
         part = b"."
-        while part and not part.endswith(b"\n"):
+        while part and b"\n" not in part:
             part = self.receive()
 
     def do_recv(self, count):

@@ -208,7 +208,8 @@ start() {
 
 # stop NAME [SIGNAL]: ends it and waits until it has gone
 stop() {
-	local pid=${pid_of[$1]}
+	local pid=${pid_of[$1]:-}
+	[ -n "$pid" ] || return 0
 	kill "-${2:-TERM}" "$pid" 2>/dev/null
 	wait_for 5 pid_gone "$pid" || kill -KILL -- "-$pid" 2>/dev/null
 	wait_for 5 pid_gone "$pid"
@@ -397,7 +398,7 @@ actor_serve() {
 # actor_connect HOST PORT N STEP...: a client of it in B, under "${CLIENT_STEER[@]}"; its lines on stdout
 CLIENT_STEER=()
 actor_connect() {
-	in_ns b "${CLIENT_STEER[@]}" "$python" "$wire_dir/actor.py" connect "$@"
+	in_ns b "${CLIENT_STEER[@]}" timeout -k 5 90 "$python" "$wire_dir/actor.py" connect "$@"
 }
 
 # lines_count FILE JQ-CONDITION: how many lines of JSON it holds for

@@ -45,18 +45,23 @@ simultaneous() {
 		>"$dir/$1.out" &
 	client=$!
 	waiting() {
-		[ "$(in_ns a ss -Htan state fin-wait-1 "sport = :$2" | wc -l)" = $count ]
+		[ "$(in_ns a ss -Htan state fin-wait-1 "sport = :$2" | wc -l)" = "$count" ]
 	}
 	wait_for 10 waiting "$1" "$2" || note "$1: $(in_ns a ss -tan "sport = :$2" | head -n3)"
 	touch "$dir/close"
 	wait "$client"
 	fins_lost off
+	# A's FINs go out again
+	settled() {
+		[ -z "$(in_ns a ss -Htan state closing state fin-wait-1 "sport = :$2")" ]
+	}
+	wait_for 10 settled "$1" "$2" || note "$1: $(in_ns a ss -tan "sport = :$2" | head -n3)"
 	capture_section a "$1" $count
 	note "$1: of $count, crossing FINs in $(conns_count "$dir/$1.conns" crossed)"
 }
 
 all_entered() {
-	[ "$(conns_count "$dir/$1.conns" crossed)" = $count ]
+	[ "$(conns_count "$dir/$1.conns" crossed)" = "$count" ]
 }
 
 none_left() {
