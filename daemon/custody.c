@@ -68,10 +68,10 @@ void held_forget(struct held *held)
 	struct custody *custody = held->custody;
 
 	/* Before the descriptor is closed: another thread does that, and epoll would keep it. */
-	if (event_initialized(&held->ready)) {
+	if (held->watched)
 		event_del(&held->ready);
+	if (event_initialized(&held->timer))
 		event_del(&held->timer);
-	}
 	BOOK_ADD(custody->parts.book, held->account, held, (uint64_t)-1);
 	leave_client(held);
 	HASH_DEL(custody->by_cookie, held);
@@ -114,8 +114,6 @@ static void take_facts(struct held *held, const struct wire_record *record,
 	if (record->unread > held->unread_at_start)
 		held->unread_at_start = record->unread;
 	held->quiet = custody_quiet(held->unread_at_start, record->idle_ms, look->rtt_us);
-	if (held->owned)
-		held->receive_buffer = sock_receive_buffer(held->fd);
 }
 
 /* Over a bound the oldest makes room. */
@@ -210,7 +208,7 @@ void custody_take(struct custody *custody, struct custody_client *client,
 	held->account = account;
 	take_terms(held, record);
 	take_facts(held, record, &look);
-	held_begin(held);
+	held_begin(held, &look);
 }
 
 bool custody_program_closed(struct custody *custody, const struct custody_client *client,

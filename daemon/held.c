@@ -196,20 +196,6 @@ static void end_new_request(struct held *held)
 	drop(held, closer_close);
 }
 
-static void begin_draining(struct held *held)
-{
-	struct conn *conn = conn_find(held->custody->parts.conns, held->cookie);
-
-	learn(held, false);
-	shutdown(held->fd, SHUT_WR);
-	held->draining = true;
-	held->deadline_ms = wire_now_ms() + held->drain_max_ms;
-	if (conn)
-		conn->custody = CUSTODY_DRAINING;
-	drain(held);
-	arm(held, CUSTODY_SILENCE_MS);
-}
-
 static enum custody_outcome outcome_of_grace(const struct held *held)
 {
 	return held->waited ? OUTCOME_GRACE : OUTCOME_NOT_WAITED;
@@ -241,27 +227,60 @@ static struct custody_facts facts_of(struct held *held, const struct sock_look *
 	return facts;
 }
 
+static void on_event(evutil_socket_t fd, short what, void *arg);
+
+/* Edge-triggered: level-triggered EV_CLOSED spins without a callback after an RST. What has
+ * happened since we looked is reported at once. Most sockets never come here: their peer's FIN was
+ * quicker than their hand-over. */
+static bool watch(struct held *held)
+{
+	if (held->watched)
+		return true;
+	event_assign(&held->ready, held->custody->parts.base, held->fd,
+		     EV_READ | EV_CLOSED | EV_ET | EV_PERSIST, on_event, held);
+	held->watched = event_add(&held->ready, NULL) == 0;
+	return held->watched;
+}
+
 /* Read late, in case a thread of the program is still reading: when the window would close. */
-static void keep_waiting(struct held *held)
+static void keep_waiting(struct held *held, bool has_data)
 {
 	uint64_t now = wire_now_ms();
 	uint64_t wait = held->deadline_ms > now ? held->deadline_ms - now : 1;
 
+	if (!watch(held)) {
+		held_end_early(held);
+		return;
+	}
 	if (held->draining) {
 		drain(held);
 		wait = wait < CUSTODY_SILENCE_MS ? wait : CUSTODY_SILENCE_MS;
-	} else if (held->owned && sock_unread(held->fd) > held->receive_buffer / 2) {
+	} else if (has_data && held->owned &&
+		   sock_unread(held->fd) > sock_receive_buffer(held->fd) / 2) {
 		drain(held);
 	}
 	if (held->draining || !evtimer_pending(&held->timer, NULL))
 		arm(held, wait);
 }
 
-static void act(struct held *held, enum custody_verdict verdict)
+static void begin_draining(struct held *held)
+{
+	struct conn *conn = conn_find(held->custody->parts.conns, held->cookie);
+
+	learn(held, false);
+	shutdown(held->fd, SHUT_WR);
+	held->draining = true;
+	held->deadline_ms = wire_now_ms() + held->drain_max_ms;
+	if (conn)
+		conn->custody = CUSTODY_DRAINING;
+	keep_waiting(held, true);
+}
+
+static void act(struct held *held, enum custody_verdict verdict, bool has_data)
 {
 	switch (verdict) {
 	case VERDICT_WAIT:
-		keep_waiting(held);
+		keep_waiting(held, has_data);
 		break;
 	case VERDICT_PEER:
 		end_peer(held);
@@ -294,30 +313,37 @@ static bool only_watches(struct held *held, const struct sock_look *look)
 		return false;
 	if (wire_now_ms() >= held->began_ms + AT_EXIT_LIVES_MS)
 		held_let_go(held);
+	else if (!watch(held))
+		held_let_go(held);
 	else if (!evtimer_pending(&held->timer, NULL))
 		arm(held, AT_EXIT_LIVES_MS);
 	return true;
 }
 
-void held_check(struct held *held)
+static void examine(struct held *held, const struct sock_look *look)
 {
 	struct conn *conn = conn_find(held->custody->parts.conns, held->cookie);
 	struct custody_facts facts;
+
+	if (conn)
+		conn->state = look->state;
+	if (!held->draining && (look->state == STATE_FIN_WAIT1 || look->state == STATE_FIN_WAIT2))
+		held->shut_here = true;
+	if (only_watches(held, look))
+		return;
+	facts = facts_of(held, look);
+	act(held, custody_judge(&facts), facts.received > 0 || facts.unread_at_start > 0);
+	/* `held` may be gone. */
+}
+
+void held_check(struct held *held)
+{
 	struct sock_look look;
 
-	if (!sock_look(held->fd, &look)) {
+	if (sock_look(held->fd, &look))
+		examine(held, &look);
+	else
 		held_let_go(held);
-		return;
-	}
-	if (conn)
-		conn->state = look.state;
-	if (!held->draining && (look.state == STATE_FIN_WAIT1 || look.state == STATE_FIN_WAIT2))
-		held->shut_here = true;
-	if (only_watches(held, &look))
-		return;
-	facts = facts_of(held, &look);
-	act(held, custody_judge(&facts));
-	/* `held` may be gone. */
 }
 
 static void on_event(evutil_socket_t fd, short what, void *arg)
@@ -325,17 +351,6 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	held_check(arg);
-}
-
-/* Edge-triggered: level-triggered EV_CLOSED spins without a callback after an RST. */
-static bool watch(struct held *held)
-{
-	struct event_base *base = held->custody->parts.base;
-
-	evtimer_assign(&held->timer, base, on_event, held);
-	event_assign(&held->ready, base, held->fd, EV_READ | EV_CLOSED | EV_ET | EV_PERSIST,
-		     on_event, held);
-	return event_add(&held->ready, NULL) == 0;
 }
 
 /* How long to wait: as patience says, which may be not at all. */
@@ -352,7 +367,7 @@ static void set_wait(struct held *held)
 	held->deadline_ms = now + wait;
 }
 
-void held_begin(struct held *held)
+void held_begin(struct held *held, const struct sock_look *look)
 {
 	struct conn *conn = conn_find(held->custody->parts.conns, held->cookie);
 
@@ -361,22 +376,18 @@ void held_begin(struct held *held)
 	held->began_ms = wire_now_ms();
 	if (held->type != WIRE_AT_EXIT)
 		set_wait(held);
-	if (!watch(held)) {
-		held_end_early(held);
-		return;
-	}
+	evtimer_assign(&held->timer, held->custody->parts.base, on_event, held);
 	if (held->owned &&
 	    self_close_other_end(held->custody->parts.conns, &held->local, &held->remote)) {
 		held->waited = true; /* its FIN is on its way, whatever patience thinks of it */
 		held->deadline_ms = held->began_ms + held->grace_ms;
 	}
-	held_check(held);
+	examine(held, look);
 }
 
 void held_own(struct held *held)
 {
 	held->owned = true;
-	held->receive_buffer = sock_receive_buffer(held->fd);
 	if (held->type == WIRE_AT_EXIT) { /* its wait begins now */
 		evtimer_del(&held->timer);
 		set_wait(held);

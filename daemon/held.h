@@ -7,6 +7,7 @@
 #include "daemon/custody.h"
 #include "daemon/custody_judge.h"
 #include "daemon/patience.h"
+#include "daemon/sock.h"
 
 #include <event2/event_struct.h>
 #include <uthash.h>
@@ -21,6 +22,7 @@ struct held {
 	uint8_t type; /* enum wire_type that brought it */
 	bool owned;
 	bool draining;
+	bool watched; /* by libevent */
 	bool quiet;
 	bool saw_fin, shut_here;
 	bool fin_answered; /* waiting for our last bytes to be acknowledged */
@@ -34,7 +36,7 @@ struct held {
 	bool grace_learn, reset_peer;
 	uint8_t role, how;
 
-	uint32_t rtt_us, unread_at_start, receive_buffer;
+	uint32_t rtt_us, unread_at_start;
 	uint64_t received_at_start;
 	uint64_t began_ms, deadline_ms; /* of the wait; then of draining */
 	uint64_t drained;
@@ -51,8 +53,8 @@ struct custody {
 	struct held *by_cookie;
 };
 
-/* Begins to wait, or ends at once. */
-void held_begin(struct held *held);
+/* Begins to wait, or ends at once; look: what was just seen of it. May free it. */
+void held_begin(struct held *held, const struct sock_look *look);
 /* Looks at the socket and does what is to be done: may free it. */
 void held_check(struct held *held);
 /* Ends it now, as its policy says: frees it. */
