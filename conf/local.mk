@@ -1,6 +1,6 @@
 # What is installed beside the programs. A file with @sbindir@ and the like in it is NAME.in,
 # listed in CONF_IN.
-CONF_IN =
+CONF_IN = conf/closeside.service.in
 
 EXTRA_DIST += $(CONF_IN)
 CLEANFILES += $(CONF_IN:.in=)
@@ -32,3 +32,5 @@ uninstall-local:
 		rm -f '$(DESTDIR)$(sysconfdir)/closeside/closeside.conf'; \
 		rmdir '$(DESTDIR)$(sysconfdir)/closeside' 2>/dev/null || :; \
 	fi
+
+nodist_systemdsystemunit_DATA = conf/closeside.service

@@ -365,8 +365,11 @@ void held_begin(struct held *held)
 		held_end_early(held);
 		return;
 	}
-	if (held->owned && held->waited)
-		self_close_other_end(held->custody->parts.conns, &held->local, &held->remote);
+	if (held->owned &&
+	    self_close_other_end(held->custody->parts.conns, &held->local, &held->remote)) {
+		held->waited = true; /* its FIN is on its way, whatever patience thinks of it */
+		held->deadline_ms = held->began_ms + held->grace_ms;
+	}
 	held_check(held);
 }
 

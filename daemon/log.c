@@ -23,7 +23,8 @@ void log_set_level(int level)
 }
 
 /* One write for one line: guardian and loop share stderr. A line that does not fit is cut. */
-static void emit(int level, const char *suffix, const char *format, va_list args)
+__attribute__((format(printf, 3, 0))) static void emit(int level, const char *suffix,
+						       const char *format, va_list args)
 {
 	char line[1024];
 	size_t len = 0;

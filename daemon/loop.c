@@ -45,6 +45,15 @@ static void path_with(const struct loop *loop, const char *suffix, char *path, s
 
 /* --- config ----------------------------------------------------------------------------------- */
 
+/* A limit that nobody asked for need not be talked about. */
+static bool is_default(const char *name, unsigned int value)
+{
+	for (int i = 0; i < CONFIG_LIMITS; i++)
+		if (!strcmp(config_limits[i].name, name))
+			return config_limits[i].initial == value;
+	return false;
+}
+
 /* Held sockets and sessions (two descriptors each) must fit into what we may open. */
 static unsigned int fit(const char *name, unsigned int wanted, unsigned int share)
 {
@@ -55,8 +64,9 @@ static unsigned int fit(const char *name, unsigned int wanted, unsigned int shar
 	    limit.rlim_cur / share < most)
 		most = (unsigned int)(limit.rlim_cur / share);
 	if (most < wanted)
-		log_notice("%s %u does not fit into the limit of open files: %u is used", name,
-			   wanted, most);
+		log_line(is_default(name, wanted) ? LOG_DEBUG : LOG_NOTICE,
+			 "%s %u does not fit into the limit of open files: %u is used", name,
+			 wanted, most);
 	return most ? most : 1;
 }
 
