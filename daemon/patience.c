@@ -162,15 +162,17 @@ static bool hardly_pays(const struct patience_entry *entry)
 	return entry->samples >= enough && entry->share < SHARE_LOW;
 }
 
-/* Twice the usual wait, so that a peer that becomes slower is still seen to close. */
+/* Four times the usual wait, so that a peer that becomes slower is still seen to close. */
 static uint32_t paying_wait(const struct patience_entry *entry, uint32_t grace_ms, uint32_t rtt_us)
 {
-	uint32_t least = rtt_us / 250 + PATIENCE_WAIT_MIN_MS; /* four round trips and some */
+	uint32_t least = rtt_us / 250; /* four round trips */
 	uint32_t wait;
 
-	if (entry->successes < LEARNED)
+	if (entry->successes < LEARNED || entry->doubt)
 		return grace_ms;
-	wait = 2 * usual_wait(entry);
+	wait = 4 * usual_wait(entry);
+	if (least < PATIENCE_WAIT_MIN_MS)
+		least = PATIENCE_WAIT_MIN_MS;
 	if (wait < least)
 		wait = least;
 	return wait < grace_ms ? wait : grace_ms;
@@ -199,8 +201,12 @@ uint32_t patience_next(struct patience *patience, const struct patience_case *ab
 	return paying_wait(entry, about->grace_ms, about->rtt_us);
 }
 
-static void learn(struct patience_entry *entry, bool success, uint32_t waited_ms, float weight)
+static void learn(struct patience_entry *entry, bool success, uint32_t waited_ms, bool whole,
+		  float weight)
 {
+	entry->doubt = !success && !whole;
+	if (entry->doubt)
+		return;
 	if (success && hardly_pays(entry))
 		entry->share = SHARE_PROBED;
 	else
@@ -221,8 +227,10 @@ static void learn(struct patience_entry *entry, bool success, uint32_t waited_ms
 void patience_learn(struct patience *patience, const struct patience_case *about, bool success,
 		    uint32_t waited_ms, uint64_t now_ms)
 {
-	learn(port_entry(patience, about, now_ms), success, waited_ms, PORT_WEIGHT);
-	learn(peer_entry(patience, about, now_ms), success, waited_ms, PEER_WEIGHT);
+	bool whole = waited_ms >= about->grace_ms;
+
+	learn(port_entry(patience, about, now_ms), success, waited_ms, whole, PORT_WEIGHT);
+	learn(peer_entry(patience, about, now_ms), success, waited_ms, whole, PEER_WEIGHT);
 }
 
 static void visit_set(const struct patience_entry *set, uint32_t policy,

@@ -5,6 +5,9 @@
  * as long as nearly all successful waits took, and where waiting hardly ever pays do not wait,
  * but try again one close in PATIENCE_PROBE.
  *
+ * A shortened wait that fails says little: was the peer slower than usual, or will it never close?
+ * The next wait then takes the whole grace, and only whole waits count against a peer.
+ *
  * Pure: time is passed in, nothing is called. The tables are of fixed size; the entry used least
  * recently makes room. */
 #ifndef DAEMON_PATIENCE_H
@@ -19,8 +22,8 @@ enum {
 	PATIENCE_PROBE = 64,	    /* one close in so many waits although it does not pay */
 	PATIENCE_PORT_SAMPLES = 16, /* what it takes to give up on a port */
 	PATIENCE_PEER_SAMPLES = 4,  /* from here on a peer's own entry decides */
-	PATIENCE_WAIT_MIN_MS = 20,
-	PATIENCE_BUCKETS = 40, /* half powers of two of a millisecond */
+	PATIENCE_WAIT_MIN_MS = 100, /* a busy machine's scheduler is not the peer */
+	PATIENCE_BUCKETS = 40,	    /* half powers of two of a millisecond */
 };
 
 /* A connection about to be waited for. */
@@ -38,6 +41,7 @@ struct patience_entry {
 	uint16_t port;
 	uint8_t role;
 	bool used;
+	bool doubt;	  /* a shortened wait has failed: the next one is whole */
 	uint32_t samples; /* waits, successful or not */
 	float share;	  /* of successful ones, exponentially weighted */
 	uint32_t skipped; /* closes since the last wait, while it does not pay */

@@ -113,7 +113,7 @@ static void a_quick_peer_shortens_the_wait(void **state)
 		uint32_t wait = one(*state, &about, 3, i);
 
 		whole += wait == GRACE; /* now and then, to see later closes */
-		other += wait != GRACE && (wait < PATIENCE_WAIT_MIN_MS || wait > 50);
+		other += wait != GRACE && wait != PATIENCE_WAIT_MIN_MS;
 	}
 	assert_in_range(whole, 1, 5);
 	assert_int_equal(other, 0);
@@ -149,7 +149,7 @@ static void a_peer_that_becomes_slower_is_followed(void **state)
 		one(*state, &about, 3, i);
 	for (unsigned int i = 0; i < 1000; i++)
 		successes += 200 <= one(*state, &about, 200, i);
-	assert_in_range(successes, 500, 1000);
+	assert_in_range(successes, 970, 1000); /* every second at first, until they are many */
 }
 
 static void each_kind_of_peer_gets_what_suits_it(void **state)
