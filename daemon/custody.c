@@ -2,6 +2,7 @@
 #include "daemon/custody.h"
 
 #include "daemon/closer.h"
+#include "daemon/ending.h"
 #include "daemon/held.h"
 #include "daemon/log.h"
 #include "daemon/sock.h"
@@ -230,24 +231,25 @@ bool custody_awaits_death(const struct custody_client *client)
 
 	DL_FOREACH2(client->held, held, client_next)
 	{
-		if (!held->owned)
+		if (!held->owned && held->type == WIRE_AT_EXIT)
 			return true;
 	}
 	return false;
 }
 
-void custody_client_gone(struct custody *custody, struct custody_client *client, bool dead)
+/* An at-exit duplicate was of a sole owner, which is dead: it is ours. A deferred one may have
+ * other holders, who still read: it stays a duplicate until its end. */
+void custody_client_gone(struct custody_client *client, bool dead)
 {
-	(void)custody;
 	while (client->held) {
 		struct held *held = client->held;
 
 		leave_client(held);
-		if (held->owned)
+		if (held->owned || held->type != WIRE_AT_EXIT)
 			continue;
 		if (dead)
 			held_own(held);
 		else
-			held_end_early(held);
+			ending_let_go(held);
 	}
 }

@@ -387,7 +387,7 @@ static void session_free(struct session *session, bool dead)
 	struct sessions *sessions = session->sessions;
 	unsigned int forgotten;
 
-	custody_client_gone(sessions->parts.custody, &session->client, dead);
+	custody_client_gone(&session->client, dead);
 	forgotten = conn_owner_gone(sessions->parts.conns, &session->owner);
 	if (dead) { /* killed: the kernel closed them, we were not told how */
 		struct account account = {.tag = session->tag};
