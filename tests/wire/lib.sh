@@ -130,8 +130,9 @@ wire_cleanup() {
 		kill -TERM -- "-${pid_of[$name]}" 2>/dev/null
 		kill -CONT -- "-${pid_of[$name]}" 2>/dev/null
 	done
+	wait_for 2 all_gone
 	for name in "${!pid_of[@]}"; do
-		wait_for 2 pid_gone "${pid_of[$name]}" || kill -KILL -- "-${pid_of[$name]}" 2>/dev/null
+		kill -KILL -- "-${pid_of[$name]}" 2>/dev/null
 	done
 	# What left its process group can only be found in our own namespaces.
 	for name in "$ns_a" "$ns_b"; do
@@ -149,6 +150,13 @@ wire_cleanup() {
 		status=1
 	fi
 	exit "$status"
+}
+
+all_gone() {
+	local name
+	for name in "${!pid_of[@]}"; do
+		pid_gone "${pid_of[$name]}" || return 1
+	done
 }
 
 pid_gone() {
@@ -216,6 +224,16 @@ stop() {
 	# its children too, if it left any
 	kill -KILL -- "-$pid" 2>/dev/null
 	unset "pid_of[$1]"
+}
+
+# signal NAME SIGNAL: to the process alone; nothing if it is not there
+signal() {
+	[ -z "${pid_of[$1]:-}" ] || kill "-$2" "${pid_of[$1]}"
+}
+
+# child_of NAME: a child of the process, or nothing
+child_of() {
+	[ -z "${pid_of[$1]:-}" ] || pgrep -P "${pid_of[$1]}" | head -n1
 }
 
 running() {
