@@ -70,7 +70,9 @@ struct close_facts {
 enum close_action close_decide(const struct policy_terms *terms, const struct close_facts *facts,
 			       enum close_reason *why);
 
-/* shutdown(fd, how) with SHUT_WR or SHUT_RDWR: CLOSE_PASS or CLOSE_DEFER. */
+/* shutdown(fd, how) with SHUT_WR or SHUT_RDWR: CLOSE_PASS or CLOSE_DEFER. It acts on the connection
+ * whoever else holds it, so here sole_owner may be true with several holders, if all of them are
+ * counted: the parent of a process for each connection often closes its copy after the child. */
 enum close_action shutdown_decide(const struct policy_terms *terms, const struct close_facts *facts,
 				  enum close_reason *why);
 

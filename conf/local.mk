@@ -1,6 +1,6 @@
 # What is installed beside the programs. A file with @sbindir@ and the like in it is NAME.in,
 # listed in CONF_IN.
-CONF_IN =
+CONF_IN = conf/closeside.service.in
 
 EXTRA_DIST += $(CONF_IN)
 CLEANFILES += $(CONF_IN:.in=)
@@ -11,3 +11,26 @@ conf/%: conf/%.in Makefile
 		-e 's|[@]bindir[@]|$(bindir)|g' -e 's|[@]sbindir[@]|$(sbindir)|g' \
 		-e 's|[@]libdir[@]|$(libdir)|g' -e 's|[@]sysconfdir[@]|$(sysconfdir)|g' \
 		-e 's|[@]VERSION[@]|$(VERSION)|g' $< >$@.tmp && mv $@.tmp $@
+
+# The config itself is the admin's once it is there.
+examples = \
+	conf/examples/busy-web-server.conf \
+	conf/examples/load-generator.conf \
+	conf/examples/proxy-one-upstream.conf \
+	conf/examples/restart.conf \
+	conf/examples/server-behind-nat.conf
+examplesdir = $(docdir)/examples
+dist_examples_DATA = conf/closeside.conf $(examples)
+
+install-data-local:
+	$(MKDIR_P) '$(DESTDIR)$(sysconfdir)/closeside'
+	test -e '$(DESTDIR)$(sysconfdir)/closeside/closeside.conf' || \
+		$(INSTALL_DATA) $(srcdir)/conf/closeside.conf '$(DESTDIR)$(sysconfdir)/closeside/closeside.conf'
+
+uninstall-local:
+	if cmp -s $(srcdir)/conf/closeside.conf '$(DESTDIR)$(sysconfdir)/closeside/closeside.conf'; then \
+		rm -f '$(DESTDIR)$(sysconfdir)/closeside/closeside.conf'; \
+		rmdir '$(DESTDIR)$(sysconfdir)/closeside' 2>/dev/null || :; \
+	fi
+
+nodist_systemdsystemunit_DATA = conf/closeside.service

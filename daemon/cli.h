@@ -25,7 +25,7 @@ enum cli_exit {
 	X(OPT_SOCKET, 's', "socket", "PATH", "the daemon's socket, /run/closeside/socket")      \
 	X(OPT_FORMAT, 'f', "format", "FORMAT", "plain, json or jsonl")                          \
 	X(OPT_CONFIG, 'c', "config", "FILE", "policies from this file")                         \
-	X(OPT_POLICY, 'p', "policy", "NAME", "this policy alone, whatever it selects")          \
+	X(OPT_POLICY, 'p', "policy", "NAME", "only this policy of those in force")              \
 	X(OPT_OPTION, 'o', "option", "KEY=VALUE", "a policy for this command: may be repeated") \
 	X(OPT_REPORT, 'r', "report", NULL, "say at the end how the connections were closed")    \
 	X(OPT_VERBOSE, 'v', "verbose", NULL, "say also what was understood")                    \

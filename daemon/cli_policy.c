@@ -163,10 +163,10 @@ static void print_learned(const json_t *row)
 	{
 		const char *key = json_string_value(json_object_get(learned, "key"));
 
-		printf("# learned of %s: the peer closed first in %" JSON_INTEGER_FORMAT
-		       " of %" JSON_INTEGER_FORMAT " waits; waits for %" JSON_INTEGER_FORMAT
-		       " ms\n",
-		       key ? key : "?", number_at(learned, "success"),
+		printf("# learned of %s: the peer closes first in %.0f %% of its closes "
+		       "(%" JSON_INTEGER_FORMAT " waits); waits for %" JSON_INTEGER_FORMAT " ms\n",
+		       key ? key : "?",
+		       100 * json_number_value(json_object_get(learned, "success")),
 		       number_at(learned, "samples"), number_at(learned, "wait_ms"));
 	}
 }

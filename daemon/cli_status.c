@@ -55,8 +55,8 @@ static void print_status(const json_t *row)
 	printf("closeside %s, pid %" JSON_INTEGER_FORMAT ", up %s: %s\n", text_at(row, "version"),
 	       number_at(row, "pid"),
 	       table_age(json_object_get(row, "uptime_ms"), age, sizeof(age)), on ? "on" : "off");
-	printf("  %-12s %s, %" JSON_INTEGER_FORMAT " policies\n", "config", text_at(row, "config"),
-	       number_at(row, "policies"));
+	printf("  %-12s %s, %" JSON_INTEGER_FORMAT " %s\n", "config", text_at(row, "config"),
+	       number_at(row, "policies"), number_at(row, "policies") == 1 ? "policy" : "policies");
 	print_list("missing", json_object_get(row, "missing"));
 	printf("  %-12s %" JSON_INTEGER_FORMAT " now, %" JSON_INTEGER_FORMAT " in all\n",
 	       "sessions", number_at(row, "sessions"), number_at(row, "sessions_total"));

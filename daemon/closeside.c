@@ -258,7 +258,7 @@ static const char *joined(const char *before, const char *value)
 static void bad_option(const struct cli *cli, unsigned int mask, bool no_argument_given,
 		       const char *at)
 {
-	const char *where = cli->command ? cli->command->name : "", *word = at + 2;
+	const char *where = cli->command ? cli->command->name : "option", *word = at + 2;
 
 	if (no_argument_given) {
 		cli_fail(CLI_USAGE, "%s %s: expected an argument", where, at);

@@ -30,6 +30,7 @@ static struct {
 	struct config *config;
 	struct policy_rule rule; /* of the section that is being read */
 	unsigned int key_line[LINES_MAX];
+	unsigned int default_line[LINES_MAX];
 	unsigned int rule_line[WIRE_RULES_MAX];
 	unsigned int rule_key_line[WIRE_RULES_MAX][LINES_MAX];
 	char *error; /* the first one wins */
@@ -249,6 +250,7 @@ static int on_defaults_end(cfg_t *cfg, cfg_opt_t *opt)
 	if (loading.config->defaults.said)
 		return fail(line_of(cfg), "a second defaults section, expected one");
 	loading.config->defaults = loading.rule;
+	memcpy(loading.default_line, loading.key_line, sizeof(loading.default_line));
 	rule_begin();
 	return 0;
 }
@@ -300,7 +302,8 @@ static bool finish_rules(struct config *config)
 		/* A problem begins with the key that has it. */
 		key = policy_key_find(problem, strcspn(problem, " ="));
 		if (key)
-			line = loading.rule_key_line[i][key - policy_keys];
+			line = policy_said(rule, key) ? loading.rule_key_line[i][key - policy_keys]
+						      : loading.default_line[key - policy_keys];
 		fail(line ? line : loading.rule_line[i], "policy '%s': %s", rule->name, problem);
 		return false;
 	}

@@ -1,7 +1,33 @@
 # closesided and the closeside CLI. All but the two main()s is in libdaemon.la, which the unit
 # tests link as well.
 noinst_LTLIBRARIES += libconfig.la libcli.la libdaemon.la
-libdaemon_la_SOURCES =
+libdaemon_la_SOURCES = \
+	daemon/caps.c daemon/caps.h \
+	daemon/closer.c daemon/closer.h \
+	daemon/conn.c daemon/conn.h \
+	daemon/control.c daemon/control.h \
+	daemon/custody.c daemon/custody.h \
+	daemon/custody_judge.c daemon/custody_judge.h \
+	daemon/filter.c daemon/filter.h \
+	daemon/guardian.c daemon/guardian.h \
+	daemon/held.c daemon/held.h \
+	daemon/kernel.c daemon/kernel.h \
+	daemon/listen.c daemon/listen.h \
+	daemon/log.c daemon/log.h \
+	daemon/loop.c daemon/loop.h \
+	daemon/notify.c daemon/notify.h \
+	daemon/page.c daemon/page.h \
+	daemon/patience.c daemon/patience.h \
+	daemon/process.c daemon/process.h \
+	daemon/pulse.h \
+	daemon/record.c daemon/record.h \
+	daemon/reply.c daemon/reply.h \
+	daemon/retire.c daemon/retire.h \
+	daemon/self.c daemon/self.h \
+	daemon/session.c daemon/session.h \
+	daemon/sock.c daemon/sock.h \
+	daemon/tally.c daemon/tally.h
+libdaemon_la_CFLAGS = $(AM_CFLAGS) -pthread
 libdaemon_la_CPPFLAGS = $(AM_CPPFLAGS) \
 	$(EVENT_CFLAGS) $(CONFUSE_CFLAGS) $(MNL_CFLAGS) $(JANSSON_CFLAGS)
 libdaemon_la_LIBADD = libcli.la libconfig.la libcommon.la \
@@ -35,3 +61,8 @@ libcli_la_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 bin_PROGRAMS += closeside
 closeside_SOURCES = daemon/closeside.c
 closeside_LDADD = libcli.la libconfig.la libcommon.la $(CONFUSE_LIBS) $(JANSSON_LIBS)
+
+sbin_PROGRAMS += closesided
+closesided_SOURCES = daemon/main.c
+closesided_CFLAGS = $(AM_CFLAGS) -pthread
+closesided_LDADD = libdaemon.la

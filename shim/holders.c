@@ -91,6 +91,13 @@ bool holder_is_sole(uint64_t cookie)
 	return is_entry_of(entry, cookie) && count_of(entry) == 1;
 }
 
+bool holder_is_counted(uint64_t cookie)
+{
+	uint64_t entry = atomic_load(entry_of(cookie));
+
+	return is_entry_of(entry, cookie) && count_of(entry) < COUNT_MAX;
+}
+
 bool holder_release(uint64_t cookie)
 {
 	_Atomic uint64_t *at = entry_of(cookie);

@@ -22,6 +22,7 @@ void holder_pin(uint64_t cookie);     /* shared for good */
 /* It has an entry; *server as it was created. */
 bool holder_known(uint64_t cookie, bool *server);
 bool holder_is_sole(uint64_t cookie);
+bool holder_is_counted(uint64_t cookie); /* all holders are known: neither absent nor pinned */
 /* One less. True if it was the only one; the entry is then gone. */
 bool holder_release(uint64_t cookie);
 

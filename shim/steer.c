@@ -373,7 +373,7 @@ int steer_shutdown(int fd, int how)
 	if (!slot || how == SHUT_RD || !process_enter() ||
 	    !closing_init(&c, fd, slot, atomic_load(&slot->word)))
 		goto pass;
-	c.facts.sole_owner = holder_is_sole(c.cookie);
+	c.facts.sole_owner = holder_is_counted(c.cookie);
 	if (!gather(&c))
 		goto pass;
 	errno = saved;

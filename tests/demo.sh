@@ -8,6 +8,10 @@ PATH=$PATH:/usr/sbin:/sbin
 build=${1:?usage: demo.sh BUILD-FOLDER}
 connections=50
 server_address=10.99.0.1
+page_size=1000
+# Without a network's delay, nginx and curl would race to close at the same microsecond. On one
+# CPU, with nginx having it first, they are as far apart as they are in life.
+cpu=$(taskset -cp $$ | sed 's/.*[ ,-]//')
 
 # --- a place of our own ----------------------------------------------------------------------
 
@@ -23,7 +27,8 @@ fi
 
 dir=$(mktemp -d /tmp/closeside-demo.XXXXXX) || exit
 pids=() # each keeps a namespace
-nginx_pid='' capture_pid=''
+nginx_pid='' capture_pid='' left=0
+port=8000 ports=()
 
 cleanup()
 {
@@ -105,7 +110,7 @@ nginx_config() # PORT
 {
 	cat <<-EOF
 		daemon off;
-		worker_processes 2;
+		worker_processes 1;
 		pid $dir/nginx.pid;
 		error_log $dir/nginx.log;
 		events { worker_connections 256; }
@@ -116,10 +121,21 @@ nginx_config() # PORT
 			uwsgi_temp_path $dir/t4; scgi_temp_path $dir/t5;
 			server {
 				listen $server_address:$1;
-				location / { return 200 "hello\n"; }
+				location / { alias $dir/page/; }
 			}
 		}
 	EOF
+}
+
+# A port that nothing has used lately, above $1.
+free_port()
+{
+	local port=$(($1 + 1))
+
+	while ss -Htan "sport = :$port or dport = :$port" | grep -q .; do
+		port=$((port + 1))
+	done
+	echo $port
 }
 
 answers() # PORT
@@ -150,24 +166,28 @@ settled() # PORT: nothing but TIME_WAITs left
 	[ -z "$("${server[@]}" "${query[@]}")$("${client[@]}" "${query[@]}")" ]
 }
 
-# round PORT TITLE COMMAND-THAT-RUNS-NGINX...
+# round TITLE COMMAND-THAT-RUNS-NGINX...
 round()
 {
-	local port=$1 title=$2 got fins=(- -) at_server at_client
+	local title=$1 got fins=(- -) at_server at_client
 
-	shift 2
+	shift
+	port=$(free_port "$port")
+	ports+=("$port")
 	nginx_config "$port" >"$dir/nginx.conf"
-	"${server[@]}" "$@" nginx -c "$dir/nginx.conf" -e "$dir/nginx.log" >"$dir/out.log" 2>&1 &
+	"${server[@]}" "$@" taskset -c "$cpu" nginx -c "$dir/nginx.conf" -e "$dir/nginx.log" >"$dir/out.log" 2>&1 &
 	nginx_pid=$!
 	wait_for 10 answers "$port" || die "nginx did not start:" "$dir/out.log"
 	if [ -n "$tcpdump" ]; then
-		"${server[@]}" tcpdump -i "$tcpdump" -nn --immediate-mode -U -Z "$(id -un)" -w "$dir/cap" \
-			"tcp port $port" 2>"$dir/tcpdump.log" &
+		rm -f "$dir/tcpdump.log"
+		"${server[@]}" tcpdump -i "$tcpdump" -nn -s 128 -B 4096 --immediate-mode -U -Z "$(id -un)" \
+			-w "$dir/cap" "tcp port $port and tcp[tcpflags] & tcp-fin != 0" 2>"$dir/tcpdump.log" &
 		capture_pid=$!
 		wait_for 5 grep -q 'listening on' "$dir/tcpdump.log" || tcpdump=
 	fi
 
-	got=$("${client[@]}" curl -s --max-time 20 "http://$server_address:$port/[1-$connections]" | grep -c hello)
+	got=$("${client[@]}" taskset -c "$cpu" chrt --idle 0 curl -s --max-time 20 -o /dev/null -w '%{http_code} %{size_download}\n' \
+		"http://$server_address:$port/page?[1-$connections]" | grep -c "^200 $page_size\$")
 	[ "$got" -eq "$connections" ] || die "curl got $got of $connections answers" "$dir/nginx.log"
 	wait_for 5 settled "$port" || echo "demo: some connections are still closing" >&2
 	at_server=$("${server[@]}" ss -Htan state time-wait "sport = :$port" | wc -l)
@@ -181,6 +201,7 @@ round()
 	capture_pid=''
 	stop "$nginx_pid"
 	nginx_pid=''
+	left=$at_client
 	printf '%-38s %8s %8s %10s %8s\n' "$title" "${fins[@]}" "$at_server" "$at_client"
 }
 
@@ -206,15 +227,20 @@ how nginx was started                    server   client     server   client
 --------------------------------------------------------------------------------
 EOF
 closeside=$build/closeside
-round 8001 "nginx"
-round 8002 "closeside run -o close-first=peer" "$closeside" run -o close-first=peer --
-round 8003 "closeside run -o time-wait=none" "$closeside" run -o time-wait=none --
+mkdir "$dir/page"
+head -c $page_size /dev/zero >"$dir/page/page"
+chmod -R a+rX "$dir" # nginx's workers are another user
+round "nginx"
+round "closeside run -o close-first=peer" "$closeside" run -o close-first=peer --
+round "closeside run -o time-wait=none" "$closeside" run -o time-wait=none --
 cat <<EOF
 
-TIME_WAIT as ss counts it, with 8001, 8002, 8003 for PORT:
+TIME_WAIT as ss counts it, with ${ports[0]}, ${ports[1]}, ${ports[2]} for PORT:
   at the server   ss -Htan state time-wait 'sport = :PORT' | wc -l
   at the client   ss -Htan state time-wait 'dport = :PORT' | wc -l
 
 The end that closes first keeps each connection in TIME_WAIT for a minute. Here that was nginx;
 then, by one word of policy, curl; then nobody. Neither program was changed.
 EOF
+# time-wait = none is about what nginx closes: where curl was first, curl has it.
+[ "$left" -eq 0 ] || echo "(But for $left that curl happened to close first.)"

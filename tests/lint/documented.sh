@@ -4,7 +4,13 @@
 . "${top_srcdir:?}/tests/lint/lib.sh"
 need mandoc
 
-page() # NAME
+for page in closeside.1 closesided.8 closeside.conf.5 libcloseside.7; do
+	[ -e "man/$page" ] && continue
+	not_ok "man/$page is there" <<<"no such file"
+	finish
+done
+
+rendered() # NAME
 {
 	mandoc -T ascii "man/$1" 2>/dev/null | sed 's/.\x08//g'
 }
@@ -12,7 +18,7 @@ page() # NAME
 # has_line PAGE WORDS: a line begins with them, or has them after a comma
 has_line()
 {
-	page "$1" | grep -qE -- "^ +(.*[ ,|])?$2([] ,=|]|\$)" || echo "man/$1 has no line for $2"
+	rendered "$1" | grep -qE -- "^ +(.*[ ,|])?$2([] ,=|]|\$)" || echo "man/$1 has no line for $2"
 }
 
 keys=$(sed -nE 's/.*(SELECTOR|KEY)\("([a-z-]+)",.*/\2/p' common/policy_keys.c)
@@ -25,16 +31,28 @@ else
 	not_ok "the table of keys was found" <<<"only: $keys"
 fi
 
-closeside=$top_builddir/closeside
-commands=$("$closeside" help 2>/dev/null | sed -nE 's/^  ([a-z]+( [a-z]+)?)  .*/\1/p')
-while read -r command; do
-	[ -n "$command" ] || continue
-	expect_silence "closeside(1) has $command" has_line closeside.1 "(closeside )?$command"
+# options_of COMMAND...: as its help has them
+options_of()
+{
+	"$@" 2>/dev/null | grep -oE '^ +-[a-zA-Z]([ ,]|$)|^ +(-[a-zA-Z],)? *--[a-z-]+' |
+		grep -oE -- '--[a-z-]+|-[a-zA-Z]' | sort -u
+}
+
+# has_command NAME: and its options
+has_command()
+{
+	local option
+
+	has_line closeside.1 "(closeside )?$1"
 	# shellcheck disable=SC2086 # two words, as in "policy list"
-	for option in $("$closeside" $command --help 2>/dev/null | grep -oE '^ +-[^ ]*,? +(--[a-z-]+)?|^ +--[a-z-]+' |
-		grep -oE -- '--[a-z-]+|-[a-zA-Z]\b' | sort -u); do
-		expect_silence "closeside(1) has $option of $command" has_line closeside.1 "$option"
+	for option in $(options_of "${top_builddir:?}/closeside" $1 --help); do
+		has_line closeside.1 "$option"
 	done
+}
+
+commands=$("$top_builddir/closeside" help 2>/dev/null | sed -nE 's/^  ([a-z]+( [a-z]+)?)  .*/\1/p')
+while read -r command; do
+	[ -z "$command" ] || expect_silence "closeside(1) has $command" has_command "$command"
 done <<<"$commands"
 if [ "$(wc -l <<<"$commands")" -ge 5 ]; then
 	ok "the table of subcommands was found"
@@ -42,7 +60,7 @@ else
 	not_ok "the table of subcommands was found" <<<"only: $commands"
 fi
 
-options=$("$top_builddir/closesided" -h 2>/dev/null | grep -oE '^ +-[a-zA-Z]\b|--[a-z-]+' | tr -d ' ' | sort -u)
+options=$(options_of "$top_builddir/closesided" -h)
 for option in $options; do
 	expect_silence "closesided(8) has $option" has_line closesided.8 "$option"
 done

@@ -7,4 +7,4 @@ LINT_TESTS += \
 	tests/lint/documented.sh \
 	tests/lint/exports.sh \
 	tests/lint/lists.sh
-EXTRA_DIST += tests/lint/lib.sh
+EXTRA_DIST += tests/lint/lib.sh tests/lint/cppcheck.h

@@ -5,6 +5,7 @@
 need shellcheck
 
 for file in $(sources '*.sh' bootstrap .ci/run tests/driver); do
-	expect_silence "shellcheck $file" shellcheck --shell=bash --severity=warning --exclude=SC1090,SC1091 "$file"
+	expect_silence "shellcheck $file" shellcheck --shell=bash --severity=warning \
+		--external-sources --source-path=SCRIPTDIR --exclude=SC1090,SC1091 "$file"
 done
 finish

@@ -8,6 +8,7 @@ for file in $(sources 'common/*.c' 'shim/*.c' 'daemon/*.c'); do
 	expect_silence "cppcheck $file" cppcheck --quiet --error-exitcode=1 --std=c11 \
 		--enable=warning,performance,portability --inline-suppr \
 		--suppress=missingInclude --suppress=missingIncludeSystem \
+		--include=tests/lint/cppcheck.h \
 		--template='{file}:{line}: {message} [{id}]' -I. -D__x86_64__ "$file"
 done
 

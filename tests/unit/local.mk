@@ -1,15 +1,23 @@
 # A test is tests/unit/NAME.c, a program with cmocka, and its line in this list.
 if HAVE_CMOCKA
 UNIT_TESTS += \
+	tests/unit/test_cli \
 	tests/unit/test_close_decide \
+	tests/unit/test_config \
+	tests/unit/test_conn \
+	tests/unit/test_custody_judge \
 	tests/unit/test_endpoint \
 	tests/unit/test_glob \
 	tests/unit/test_holders \
 	tests/unit/test_parse \
+	tests/unit/test_patience \
 	tests/unit/test_policy \
 	tests/unit/test_policy_keys \
+	tests/unit/test_process \
+	tests/unit/test_record \
 	tests/unit/test_shim \
 	tests/unit/test_slots \
+	tests/unit/test_tally \
 	tests/unit/test_tcp_state \
 	tests/unit/test_wire
 endif

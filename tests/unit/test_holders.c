@@ -28,6 +28,7 @@ static void the_last_of_several_is_sole(void **state)
 	holder_share(2);
 	holder_share(2);
 	assert_false(holder_is_sole(2));
+	assert_true(holder_is_counted(2));
 	assert_false(holder_release(2));
 	assert_false(holder_release(2));
 	assert_true(holder_release(2));
@@ -72,6 +73,7 @@ static void pinned_is_shared_for_good(void **state)
 	(void)state;
 	holder_create(6, true);
 	holder_pin(6);
+	assert_false(holder_is_counted(6));
 	assert_false(holder_is_sole(6));
 	assert_false(holder_release(6));
 	assert_false(holder_release(6));

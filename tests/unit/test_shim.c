@@ -767,13 +767,17 @@ static void descriptors_in_messages_are_counted(void **state)
 
 enum { ROUNDS = 300 };
 
+static _Atomic unsigned int opened;
+
 static void *accept_and_close(void *arg)
 {
 	for (int i = 0; i < ROUNDS; i++) {
 		int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 
-		if (fd >= 0)
+		if (fd >= 0) {
+			atomic_fetch_add(&opened, 1);
 			close(fd);
+		}
 	}
 	return arg;
 }
@@ -783,8 +787,10 @@ static void *connect_and_close(void *arg)
 	for (int i = 0; i < ROUNDS; i++) {
 		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-		if (connect(fd, (struct sockaddr *)&listener_addr, sizeof(listener_addr)) != 0)
-			abort();
+		/* Where the server's FIN and RST are here before this thread runs again, it fails.
+		 */
+		if (connect(fd, (struct sockaddr *)&listener_addr, sizeof(listener_addr)) == 0)
+			atomic_fetch_add(&opened, 1);
 		close(fd);
 	}
 	return arg;
@@ -809,8 +815,7 @@ static void threads_open_and_close(void **state)
 	}
 	/* The queue is short; what did not fit in is counted. */
 	assert_true(opens > 0 && ends > 0);
-	assert_int_equal((unsigned int)(opens + ends) + atomic_load(&session->lost),
-			 2 * 4 * ROUNDS);
+	assert_int_equal((unsigned int)(opens + ends) + atomic_load(&session->lost), 2 * opened);
 }
 
 int main(void)

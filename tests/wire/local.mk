@@ -12,6 +12,12 @@ WIRE_TESTS += \
 	tests/wire/test-eof-readers.sh \
 	tests/wire/test-slow-reader.sh \
 	tests/wire/test-413.sh
+
+# Also run against a daemon with sanitizers: short ones that take it through all that it does.
+WIRE_SAMPLE = \
+	tests/wire/test-fork.sh \
+	tests/wire/test-time-wait-none.sh
+
 EXTRA_DIST += \
 	tests/wire/lib.sh tests/wire/servers.sh tests/wire/clients.sh \
 	tests/wire/conns.awk tests/wire/actor.py tests/wire/client.py tests/wire/ctl.py \

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* The helper threads that close sockets. close() with SO_LINGER set blocks for as long as it says,
+ * even on a non-blocking socket, and any duplicate of the socket can set it behind our back; so it
+ * is switched off right before, and a close that blocks all the same blocks no one but a helper. */
+#ifndef DAEMON_CLOSER_H
+#define DAEMON_CLOSER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct closer;
+
+/* NULL with errno. */
+struct closer *closer_new(void);
+/* Waits for what is queued, at most patience_ms. */
+void closer_free(struct closer *closer, unsigned int patience_ms);
+
+/* Takes the descriptor, and closes it soon. */
+void closer_close(struct closer *closer, int fd);
+/* Closes a duplicate, whose options are the program's business. */
+void closer_drop(struct closer *closer, int fd);
+/* The same, with SO_LINGER {1, 0}: RST. */
+void closer_reset(struct closer *closer, int fd);
+/* To be called now and then: starts one more helper if the queue does not move. */
+void closer_check(struct closer *closer, uint64_t now_ms);
+
+#endif

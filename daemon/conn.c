@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/conn.h"
+
+#include <utlist.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct conns {
+	unsigned int max, per_owner, count;
+	struct conn *by_cookie;
+	struct conn *by_tuple;
+	struct conn *all;
+	struct conn_walk *walks;
+};
+
+/* local and remote lie one after the other and have no holes: together they are a key. */
+#define TUPLE_SIZE (2 * sizeof(struct endpoint))
+_Static_assert(offsetof(struct conn, remote) ==
+		       offsetof(struct conn, local) + sizeof(struct endpoint),
+	       "local and remote make one key");
+
+struct conns *conns_new(unsigned int max, unsigned int per_owner)
+{
+	struct conns *conns = calloc(1, sizeof(*conns));
+
+	if (conns) {
+		conns->max = max;
+		conns->per_owner = per_owner;
+	}
+	return conns;
+}
+
+void conns_free(struct conns *conns)
+{
+	if (!conns)
+		return;
+	while (conns->all)
+		conn_remove(conns, conns->all);
+	free(conns);
+}
+
+unsigned int conns_count(const struct conns *conns)
+{
+	return conns->count;
+}
+
+bool conn_speaks_for(const struct conn *conn, const struct conn_owner *owner)
+{
+	return owner->process.uid == 0 || owner->process.uid == conn->uid ||
+	       owner->process.ppid == conn->pid;
+}
+
+static void disown(struct conn *conn)
+{
+	if (!conn->owner)
+		return;
+	DL_DELETE2(conn->owner->conns, conn, owned_prev, owned_next);
+	conn->owner->count--;
+	conn->owner = NULL;
+}
+
+static void book_under(struct conn *conn, struct conn_owner *owner)
+{
+	disown(conn);
+	conn->owner = owner;
+	DL_APPEND2(owner->conns, conn, owned_prev, owned_next);
+	owner->count++;
+	conn->pid = owner->process.pid;
+	conn->uid = owner->process.uid;
+	snprintf(conn->program, sizeof(conn->program), "%s", process_name(&owner->process));
+}
+
+/* Two sockets of one tuple can't be alive at once; the newer record is right. */
+static void index_tuple(struct conns *conns, struct conn *conn)
+{
+	struct conn *old;
+
+	HASH_FIND(tuple_hh, conns->by_tuple, &conn->local, TUPLE_SIZE, old);
+	if (old) {
+		HASH_DELETE(tuple_hh, conns->by_tuple, old);
+		old->close_first = FIRST_APP;
+	}
+	HASH_ADD(tuple_hh, conns->by_tuple, local, TUPLE_SIZE, conn);
+}
+
+static void unindex_tuple(struct conns *conns, struct conn *conn)
+{
+	if (conn->close_first == FIRST_SELF)
+		HASH_DELETE(tuple_hh, conns->by_tuple, conn);
+}
+
+static struct conn *conn_add(struct conns *conns, uint64_t cookie, uint64_t now_ms)
+{
+	struct conn *conn;
+
+	if (conns->count >= conns->max)
+		return NULL;
+	conn = calloc(1, sizeof(*conn));
+	if (!conn)
+		return NULL;
+	conn->cookie = cookie;
+	conn->opened_ms = now_ms;
+	HASH_ADD(hh, conns->by_cookie, cookie, sizeof(conn->cookie), conn);
+	DL_APPEND(conns->all, conn);
+	conns->count++;
+	return conn;
+}
+
+struct conn *conn_open(struct conns *conns, struct conn_owner *owner,
+		       const struct wire_record *record, struct account account, uint64_t now_ms,
+		       bool *opened)
+{
+	struct conn *conn = conn_find(conns, record->cookie);
+
+	*opened = !conn;
+	if (conn && !conn_speaks_for(conn, owner))
+		return NULL;
+	if (!conn || conn->owner != owner) {
+		if (owner->count >= conns->per_owner)
+			return NULL;
+		if (!conn)
+			conn = conn_add(conns, record->cookie, now_ms);
+		if (!conn)
+			return NULL;
+		book_under(conn, owner);
+	}
+	unindex_tuple(conns, conn);
+	conn->local = record->local;
+	conn->remote = record->remote;
+	conn->policy = record->policy;
+	conn->account = account;
+	conn->role = record->role;
+	conn->state = record->state;
+	conn->side = record->side;
+	conn->close_first = record->close_first;
+	conn->fd = record->fd;
+	if (conn->close_first == FIRST_SELF)
+		index_tuple(conns, conn);
+	return conn;
+}
+
+struct conn *conn_find(struct conns *conns, uint64_t cookie)
+{
+	struct conn *conn;
+
+	HASH_FIND(hh, conns->by_cookie, &cookie, sizeof(cookie), conn);
+	return conn;
+}
+
+struct conn *conn_find_self(struct conns *conns, const struct endpoint *local,
+			    const struct endpoint *remote)
+{
+	struct endpoint key[2] = {*remote, *local};
+	struct conn *conn;
+
+	HASH_FIND(tuple_hh, conns->by_tuple, key, TUPLE_SIZE, conn);
+	return conn;
+}
+
+void conn_remove(struct conns *conns, struct conn *conn)
+{
+	struct conn_walk *walk;
+
+	DL_FOREACH2(conns->walks, walk, next_walk)
+	{
+		if (walk->next == conn)
+			walk->next = conn->next;
+	}
+	unindex_tuple(conns, conn);
+	disown(conn);
+	HASH_DELETE(hh, conns->by_cookie, conn);
+	DL_DELETE(conns->all, conn);
+	conns->count--;
+	free(conn);
+}
+
+unsigned int conn_owner_gone(struct conns *conns, struct conn_owner *owner)
+{
+	unsigned int forgotten = 0;
+	struct conn *conn, *next;
+
+	DL_FOREACH_SAFE2(owner->conns, conn, next, owned_next)
+	{
+		if (conn->custody != CUSTODY_NONE) {
+			disown(conn);
+			continue;
+		}
+		conn_remove(conns, conn);
+		forgotten++;
+	}
+	return forgotten;
+}
+
+void conn_walk_begin(struct conns *conns, struct conn_walk *walk)
+{
+	walk->next = conns->all;
+	DL_APPEND2(conns->walks, walk, prev_walk, next_walk);
+}
+
+struct conn *conn_walk_next(struct conn_walk *walk)
+{
+	struct conn *conn = walk->next;
+
+	if (conn)
+		walk->next = conn->next;
+	return conn;
+}
+
+void conn_walk_end(struct conns *conns, struct conn_walk *walk)
+{
+	DL_DELETE2(conns->walks, walk, prev_walk, next_walk);
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/* The model: every connection that a session has told us of, by its socket cookie.
+ *
+ * A connection is booked under the process that opened it last (a forked child that serves what
+ * its parent accepted says OPEN again). It goes when it is closed, or when custody has ended. */
+#ifndef DAEMON_CONN_H
+#define DAEMON_CONN_H
+
+#include "common/wire.h"
+#include "daemon/process.h"
+#include "daemon/tally.h"
+
+#include <uthash.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct conn;
+
+/* The side of a session that connections are booked under. */
+struct conn_owner {
+	struct process process;
+	int pidfd;	    /* -1: none */
+	struct conn *conns; /* list by owned_prev, owned_next */
+	unsigned int count;
+};
+
+enum conn_custody { CUSTODY_NONE, CUSTODY_WAITING, CUSTODY_DRAINING };
+
+struct conn {
+	uint64_t cookie;
+	struct endpoint local, remote;
+	uint32_t policy;
+	struct account account;
+	uint8_t role, state, side, close_first;
+	enum conn_custody custody;
+	bool retire; /* a deferred shutdown was done for it: retire its TIME_WAIT when it closes */
+	int32_t retire_ms;
+	int fd; /* the program's number */
+	pid_t pid;
+	uid_t uid;
+	char program[32];
+	uint64_t opened_ms;
+	struct conn_owner *owner; /* NULL: its session has gone */
+	struct conn *owned_prev, *owned_next;
+	struct conn *prev, *next; /* all, in order of opening */
+	UT_hash_handle hh;	  /* by cookie */
+	UT_hash_handle tuple_hh;  /* by local and remote, if close_first is FIRST_SELF */
+};
+
+struct conns;
+
+/* max: of all; per_owner: of one session. */
+struct conns *conns_new(unsigned int max, unsigned int per_owner);
+void conns_free(struct conns *conns);
+unsigned int conns_count(const struct conns *conns);
+
+/* May this process speak for the connection? Its own user, root, and the child of the process it
+ * is booked under. Cookies are easily guessed. */
+bool conn_speaks_for(const struct conn *conn, const struct conn_owner *owner);
+
+/* Books the connection of an OPEN record under owner. NULL if it may not, or at a limit.
+ * *opened says whether it is a new one. */
+struct conn *conn_open(struct conns *conns, struct conn_owner *owner,
+		       const struct wire_record *record, struct account account, uint64_t now_ms,
+		       bool *opened);
+struct conn *conn_find(struct conns *conns, uint64_t cookie);
+/* The other end of (local, remote), if it is ours too and its policy says close-first = self. */
+struct conn *conn_find_self(struct conns *conns, const struct endpoint *local,
+			    const struct endpoint *remote);
+void conn_remove(struct conns *conns, struct conn *conn);
+
+/* The session has gone. What is in custody stays, without owner; the rest is forgotten.
+ * Returns how many were forgotten. */
+unsigned int conn_owner_gone(struct conns *conns, struct conn_owner *owner);
+
+/* A walk over all connections that survives removals between its steps. */
+struct conn_walk {
+	struct conn *next;
+	struct conn_walk *prev_walk, *next_walk;
+};
+
+void conn_walk_begin(struct conns *conns, struct conn_walk *walk);
+struct conn *conn_walk_next(struct conn_walk *walk);
+void conn_walk_end(struct conns *conns, struct conn_walk *walk);
+
+#endif

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/control.h"
+
+#include "daemon/conn.h"
+#include "daemon/filter.h"
+#include "daemon/log.h"
+#include "daemon/loop.h"
+#include "daemon/reply.h"
+#include "daemon/tally.h"
+
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <event2/listener.h>
+#include <jansson.h>
+#include <utlist.h>
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+	PROTOCOL = 1,
+	LINE_MAX_BYTES = 65536,
+	OUTPUT_HIGH = 262144, /* rows wait while so much is unsent */
+	ROWS_AT_ONCE = 512,
+	CLIENTS_MAX = 64,
+};
+
+struct client {
+	struct control *control;
+	struct bufferevent *stream;
+	uid_t uid;
+	bool walking; /* conns: rows go out as fast as they are read */
+	struct conn_walk walk;
+	struct filter filter;
+	struct client *prev, *next;
+};
+
+struct control {
+	struct loop *loop;
+	struct evconnlistener *listener;
+	struct client *clients;
+	unsigned int count;
+};
+
+static void send_row(struct client *client, json_t *row)
+{
+	char *text = row ? json_dumps(row, JSON_COMPACT) : NULL;
+
+	if (text) {
+		struct evbuffer *out = bufferevent_get_output(client->stream);
+
+		evbuffer_add(out, text, strlen(text));
+		evbuffer_add(out, "\n", 1);
+		free(text);
+	}
+	json_decref(row);
+}
+
+static void end(struct client *client, const char *error)
+{
+	send_row(client, reply_end(error));
+}
+
+/* --- commands --------------------------------------------------------------------------------- */
+
+static void cmd_status(struct client *client, const json_t *request)
+{
+	(void)request;
+	send_row(client, reply_status(client->control->loop));
+	end(client, NULL);
+}
+
+static void walk_on(struct client *client)
+{
+	struct evbuffer *out = bufferevent_get_output(client->stream);
+	struct loop *loop = client->control->loop;
+	struct conn *conn = NULL;
+
+	for (int i = 0; i < ROWS_AT_ONCE && evbuffer_get_length(out) < OUTPUT_HIGH; i++) {
+		conn = conn_walk_next(&client->walk);
+		if (!conn)
+			break;
+		if (filter_matches(&client->filter, loop->book, conn))
+			send_row(client, reply_conn(loop, conn));
+	}
+	if (conn) {
+		if (evbuffer_get_length(out) == 0) /* nothing matched: come back all the same */
+			bufferevent_trigger(client->stream, EV_WRITE, BEV_OPT_DEFER_CALLBACKS);
+		return;
+	}
+	conn_walk_end(loop->conns, &client->walk);
+	client->walking = false;
+	end(client, NULL);
+}
+
+static void cmd_conns(struct client *client, const json_t *request)
+{
+	char error[128];
+
+	if (!filter_parse(&client->filter, json_object_get(request, "filter"), error,
+			  sizeof(error))) {
+		end(client, error);
+		return;
+	}
+	conn_walk_begin(client->control->loop->conns, &client->walk);
+	client->walking = true;
+	walk_on(client);
+}
+
+static void cmd_policies(struct client *client, const json_t *request)
+{
+	const struct loop *loop = client->control->loop;
+
+	(void)request;
+	for (unsigned int i = 1; i < loop->book->policy_count; i++)
+		if (loop->book->policy[i].name[0])
+			send_row(client, reply_policy(loop, i));
+	end(client, NULL);
+}
+
+static void cmd_report(struct client *client, const json_t *request)
+{
+	const struct book *book = client->control->loop->book;
+	const char *tag = json_string_value(json_object_get(request, "tag"));
+	uint16_t slot = tag ? book_find_tag(book, tag, strlen(tag)) : 0;
+
+	if (!tag) {
+		end(client, "report needs \"tag\"");
+		return;
+	}
+	if (slot) /* none: no process with this tag has made a TCP call */
+		send_row(client, reply_report(tag, &book->tag[slot].tally));
+	end(client, NULL);
+}
+
+static void cmd_reload(struct client *client, const json_t *request)
+{
+	char error[CONFIG_ERROR_MAX];
+
+	(void)request;
+	end(client, loop_reload(client->control->loop, error, sizeof(error)) ? NULL : error);
+}
+
+static void cmd_on(struct client *client, const json_t *request)
+{
+	(void)request;
+	end(client, loop_switch(client->control->loop, true) ? NULL : strerror(errno));
+}
+
+static void cmd_off(struct client *client, const json_t *request)
+{
+	(void)request;
+	end(client, loop_switch(client->control->loop, false) ? NULL : strerror(errno));
+}
+
+static const struct command {
+	const char *name;
+	bool changes;
+	void (*run)(struct client *client, const json_t *request);
+} commands[] = {
+	{"status", false, cmd_status},
+	{"conns", false, cmd_conns},
+	{"policies", false, cmd_policies},
+	{"report", false, cmd_report},
+	{"reload", true, cmd_reload},
+	{"on", true, cmd_on},
+	{"off", true, cmd_off},
+};
+
+static void run_command(struct client *client, const json_t *request, const char *name)
+{
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (strcmp(commands[i].name, name))
+			continue;
+		if (commands[i].changes && client->uid != 0 && client->uid != geteuid())
+			end(client, "permission denied: only root and the daemon's own user may "
+				    "change things");
+		else
+			commands[i].run(client, request);
+		return;
+	}
+	end(client, "unknown command");
+}
+
+static void take_line(struct client *client, const char *line, size_t len)
+{
+	json_t *request = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
+	const char *name = json_string_value(json_object_get(request, "cmd"));
+	const json_t *version = json_object_get(request, "v");
+
+	if (!json_is_object(request) || !name) {
+		client->control->loop->book->bad_messages++;
+		end(client, "not a request: {\"v\":1,\"cmd\":\"...\"} is");
+	} else if (json_integer_value(version) != PROTOCOL) {
+		end(client, "unknown protocol version: this daemon speaks 1");
+	} else {
+		run_command(client, request, name);
+	}
+	json_decref(request);
+}
+
+/* --- connections ------------------------------------------------------------------------------ */
+
+static void client_free(struct client *client)
+{
+	struct control *control = client->control;
+
+	if (client->walking)
+		conn_walk_end(control->loop->conns, &client->walk);
+	bufferevent_free(client->stream);
+	DL_DELETE(control->clients, client);
+	control->count--;
+	free(client);
+}
+
+/* One request at a time: what follows a running walk stays in the buffer. */
+static void on_read(struct bufferevent *stream, void *arg)
+{
+	struct evbuffer *in = bufferevent_get_input(stream);
+	struct client *client = arg;
+	size_t len;
+	char *line;
+
+	while (!client->walking && (line = evbuffer_readln(in, &len, EVBUFFER_EOL_LF))) {
+		take_line(client, line, len);
+		free(line);
+	}
+	if (!client->walking && evbuffer_get_length(in) >= LINE_MAX_BYTES) {
+		client->control->loop->book->bad_messages++;
+		client_free(client);
+	}
+}
+
+static void on_written(struct bufferevent *stream, void *arg)
+{
+	struct client *client = arg;
+
+	if (!client->walking)
+		return;
+	walk_on(client);
+	if (!client->walking)
+		on_read(stream, client);
+}
+
+static void on_end(struct bufferevent *stream, short what, void *arg)
+{
+	(void)stream;
+	if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT))
+		client_free(arg);
+}
+
+static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *sa,
+		      int sa_len, void *arg)
+{
+	struct control *control = arg;
+	struct ucred cred = {.uid = (uid_t)-1};
+	socklen_t len = sizeof(cred);
+	struct client *client;
+
+	(void)listener;
+	(void)sa;
+	(void)sa_len;
+	client = control->count < CLIENTS_MAX ? calloc(1, sizeof(*client)) : NULL;
+	if (!client) {
+		close(fd);
+		return;
+	}
+	client->stream = bufferevent_socket_new(control->loop->base, fd, BEV_OPT_CLOSE_ON_FREE);
+	if (!client->stream) {
+		close(fd);
+		free(client);
+		return;
+	}
+	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len);
+	client->uid = cred.uid;
+	client->control = control;
+	DL_APPEND(control->clients, client);
+	control->count++;
+	bufferevent_setwatermark(client->stream, EV_READ, 0, LINE_MAX_BYTES);
+	bufferevent_setwatermark(client->stream, EV_WRITE, OUTPUT_HIGH / 4, 0);
+	bufferevent_setcb(client->stream, on_read, on_written, on_end, client);
+	bufferevent_enable(client->stream, EV_READ | EV_WRITE);
+}
+
+struct control *control_new(struct loop *loop, int listener)
+{
+	struct control *control = calloc(1, sizeof(*control));
+
+	if (!control)
+		return NULL;
+	control->loop = loop;
+	control->listener = evconnlistener_new(loop->base, on_accept, control,
+					       LEV_OPT_CLOSE_ON_EXEC, 0, listener);
+	if (!control->listener) {
+		free(control);
+		return NULL;
+	}
+	return control;
+}
+
+void control_free(struct control *control)
+{
+	if (!control)
+		return;
+	while (control->clients)
+		client_free(control->clients);
+	evconnlistener_free(control->listener);
+	free(control);
+}

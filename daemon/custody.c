@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/custody.h"
+
+#include "daemon/closer.h"
+#include "daemon/held.h"
+#include "daemon/log.h"
+#include "daemon/sock.h"
+
+#include "common/tcp_state.h"
+
+#include <event2/event.h>
+#include <utlist.h>
+
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* No policy needs more, and a record may say anything. */
+enum { GRACE_MAX_MS = 600000, DRAIN_MAX_MS = 600000, TIME_WAIT_MAX_MS = 3600000 };
+
+struct custody *custody_new(const struct custody_parts *parts, unsigned int max,
+			    unsigned int per_client)
+{
+	struct custody *custody = calloc(1, sizeof(*custody));
+
+	if (custody) {
+		custody->parts = *parts;
+		custody_set_limits(custody, max, per_client);
+	}
+	return custody;
+}
+
+void custody_set_limits(struct custody *custody, unsigned int max, unsigned int per_client)
+{
+	custody->max = max;
+	custody->per_client = per_client;
+}
+
+void custody_free(struct custody *custody)
+{
+	struct held *held, *next;
+
+	if (!custody)
+		return;
+	DL_FOREACH_SAFE(custody->all, held, next)
+	{
+		held_end_early(held);
+	}
+	free(custody);
+}
+
+unsigned int custody_count(const struct custody *custody)
+{
+	return custody->count;
+}
+
+static void leave_client(struct held *held)
+{
+	if (!held->client)
+		return;
+	DL_DELETE2(held->client->held, held, client_prev, client_next);
+	held->client->count--;
+	held->client = NULL;
+}
+
+void held_forget(struct held *held)
+{
+	struct custody *custody = held->custody;
+
+	/* Before the descriptor is closed: another thread does that, and epoll would keep it. */
+	if (event_initialized(&held->ready)) {
+		event_del(&held->ready);
+		event_del(&held->timer);
+	}
+	BOOK_ADD(custody->parts.book, held->account, held, (uint64_t)-1);
+	leave_client(held);
+	HASH_DEL(custody->by_cookie, held);
+	DL_DELETE(custody->all, held);
+	custody->count--;
+	free(held);
+}
+
+static uint32_t clamp(uint32_t value, uint32_t max)
+{
+	return value < max ? value : max;
+}
+
+static void take_terms(struct held *held, const struct wire_record *record)
+{
+	held->policy = record->policy;
+	held->role = record->role;
+	held->how = record->how;
+	held->grace_ms = clamp(record->grace_ms, GRACE_MAX_MS);
+	held->drain_max_ms = clamp(record->drain_max_ms, DRAIN_MAX_MS);
+	held->time_wait_ms =
+		record->time_wait_ms < 0
+			? TIME_WAIT_KEEP
+			: (int32_t)clamp((uint32_t)record->time_wait_ms, TIME_WAIT_MAX_MS);
+	held->grace_learn = record->grace_learn;
+	held->reset_peer = record->peer_time_wait == PEER_TW_NONE;
+}
+
+/* What the socket itself says comes before what the record says of it. */
+static void take_facts(struct held *held, const struct wire_record *record,
+		       const struct sock_look *look)
+{
+	if (!sock_endpoints(held->fd, &held->local, &held->remote)) {
+		held->local = record->local;
+		held->remote = record->remote;
+	}
+	held->rtt_us = look->rtt_us;
+	held->received_at_start = look->received;
+	held->unread_at_start = sock_unread(held->fd);
+	if (record->unread > held->unread_at_start)
+		held->unread_at_start = record->unread;
+	held->quiet = custody_quiet(held->unread_at_start, record->idle_ms, look->rtt_us);
+	if (held->owned)
+		held->receive_buffer = sock_receive_buffer(held->fd);
+}
+
+/* Over a bound the oldest makes room. */
+static void make_room(struct custody *custody, struct custody_client *client)
+{
+	while (client->count >= custody->per_client && client->held)
+		held_end_early(client->held);
+	while (custody->count >= custody->max && custody->all) {
+		log_limited(LOG_WARNING, "custody is full (custody-max %u): the oldest end early",
+			    custody->max);
+		held_end_early(custody->all);
+	}
+}
+
+static struct held *held_new(struct custody *custody, struct custody_client *client,
+			     uint64_t cookie, int fd)
+{
+	struct held *held = calloc(1, sizeof(*held));
+
+	if (!held)
+		return NULL;
+	held->custody = custody;
+	held->client = client;
+	held->cookie = cookie;
+	held->fd = fd;
+	held->uid = client->process->uid;
+	held->pid = client->process->pid;
+	held->retirable = !client->process->other_netns;
+	HASH_ADD(hh, custody->by_cookie, cookie, sizeof(held->cookie), held);
+	DL_APPEND(custody->all, held);
+	DL_APPEND2(client->held, held, client_prev, client_next);
+	client->count++;
+	custody->count++;
+	return held;
+}
+
+static struct held *find(struct custody *custody, uint64_t cookie)
+{
+	struct held *held;
+
+	HASH_FIND(hh, custody->by_cookie, &cookie, sizeof(cookie), held);
+	return held;
+}
+
+/* A second descriptor of what is held already: a duplicate of a duplicate says nothing new, but a
+ * hand-over after a deferred shutdown makes the connection ours. */
+static void take_again(struct custody *custody, struct held *held, const struct wire_record *record,
+		       int fd)
+{
+	closer_drop(custody->parts.closer, fd);
+	if (record->type == WIRE_HAND_OVER && !held->owned)
+		held_own(held);
+	else if (record->type == WIRE_DEFER)
+		held->how = record->how;
+}
+
+static void refuse(struct custody *custody, int fd)
+{
+	custody->parts.book->refused++;
+	closer_drop(custody->parts.closer, fd);
+}
+
+void custody_take(struct custody *custody, struct custody_client *client,
+		  const struct wire_record *record, struct account account, int fd)
+{
+	struct sock_look look;
+	struct held *held;
+	uint64_t cookie;
+
+	if (!sock_is_tcp(fd) || !(cookie = sock_cookie(fd)) || !sock_look(fd, &look) ||
+	    look.state == STATE_LISTEN) {
+		log_limited(LOG_WARNING, "%s[%d] handed over what is no TCP connection",
+			    process_name(client->process), (int)client->process->pid);
+		refuse(custody, fd);
+		return;
+	}
+	held = find(custody, cookie);
+	if (held) {
+		take_again(custody, held, record, fd);
+		return;
+	}
+	make_room(custody, client);
+	held = held_new(custody, client, cookie, fd);
+	if (!held) {
+		refuse(custody, fd);
+		return;
+	}
+	BOOK_ADD(custody->parts.book, account, hand_overs, 1);
+	BOOK_ADD(custody->parts.book, account, held, 1);
+	held->type = record->type;
+	held->owned = record->type == WIRE_HAND_OVER;
+	held->account = account;
+	take_terms(held, record);
+	take_facts(held, record, &look);
+	held_begin(held);
+}
+
+bool custody_program_closed(struct custody *custody, const struct custody_client *client,
+			    uint64_t cookie)
+{
+	struct held *held = find(custody, cookie);
+
+	/* Owned means that we may read it: not on a stranger's word. */
+	if (!held || (held->uid != client->process->uid && client->process->uid != 0))
+		return false;
+	if (!held->owned)
+		held_own(held);
+	return true;
+}
+
+bool custody_awaits_death(const struct custody_client *client)
+{
+	struct held *held;
+
+	DL_FOREACH2(client->held, held, client_next)
+	{
+		if (!held->owned)
+			return true;
+	}
+	return false;
+}
+
+void custody_client_gone(struct custody *custody, struct custody_client *client, bool dead)
+{
+	(void)custody;
+	while (client->held) {
+		struct held *held = client->held;
+
+		leave_client(held);
+		if (held->owned)
+			continue;
+		if (dead)
+			held_own(held);
+		else
+			held_end_early(held);
+	}
+}

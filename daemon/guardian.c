@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/guardian.h"
+
+#include "daemon/caps.h"
+#include "daemon/listen.h"
+#include "daemon/log.h"
+#include "daemon/loop.h"
+#include "daemon/notify.h"
+#include "daemon/pulse.h"
+
+#include "common/wire.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	TICK_MS = 100,
+	/* In ticks of our own, so that a pause of ours (a suspended machine) is not the loop's. */
+	STALE_TICKS = 10,
+	START_TICKS = 50, /* before its first beat */
+	STOP_MS = 4000,	  /* for ending custody, before SIGKILL */
+	GOOD_LIFE_MS = 5000,
+	BACKOFF_MIN_MS = 100,
+	BACKOFF_MAX_MS = 10000,
+};
+
+struct guardian {
+	const struct guardian_options *options;
+	struct listeners listeners;
+	struct pulse *pulse;
+	sigset_t signals, old_mask;
+	pid_t loop; /* 0: none now */
+	uint64_t started_ms, restart_ms, stop_ms, petted_ms;
+	uint64_t seen_beats;
+	uint32_t seen_reloads;
+	unsigned int quiet_ticks;
+	unsigned int backoff_ms;
+	bool was_ready; /* some loop has served */
+	bool said_ready, stopping;
+};
+
+static void raise_nofile(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		log_warning("limit of open files: %m");
+}
+
+/* --- the loop --------------------------------------------------------------------------------- */
+
+/* In the child. The death signal is set last: changing credentials clears it. */
+static void be_loop(const struct guardian *guardian, pid_t parent)
+{
+	const struct guardian_options *options = guardian->options;
+	struct loop_options loop = {
+		.socket_path = options->socket_path,
+		.config_path = options->config_path,
+		.config = options->config,
+		.session_fd = guardian->listeners.session,
+		.control_fd = guardian->listeners.control,
+		.pulse = guardian->pulse,
+		.private_pid = options->private_pid,
+	};
+
+	prctl(PR_SET_NAME, "closesided");
+	if (caps_drop() < 0)
+		log_warning("cannot give up capabilities: %m");
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(LOOP_FAILED);
+	sigprocmask(SIG_SETMASK, &guardian->old_mask, NULL);
+	_exit(loop_run(&loop));
+}
+
+static void start_loop(struct guardian *guardian)
+{
+	pid_t self = getpid(), child;
+
+	atomic_store(&guardian->pulse->ready, 0);
+	guardian->quiet_ticks = 0;
+	guardian->seen_beats = atomic_load(&guardian->pulse->beats);
+	guardian->started_ms = wire_now_ms();
+	child = fork();
+	if (child == 0)
+		be_loop(guardian, self);
+	if (child < 0) {
+		log_error("fork: %m");
+		guardian->restart_ms = wire_now_ms() + BACKOFF_MAX_MS;
+		return;
+	}
+	guardian->loop = child;
+}
+
+static void log_death(pid_t pid, int status)
+{
+	if (WIFSIGNALED(status))
+		log_error("the loop (pid %d) was ended by signal %d (%s); starting another",
+			  (int)pid, WTERMSIG(status), strsignal(WTERMSIG(status)));
+	else
+		log_error("the loop (pid %d) ended with status %d; starting another", (int)pid,
+			  WEXITSTATUS(status));
+}
+
+/* Sooner after a long life than after a short one. */
+static void plan_restart(struct guardian *guardian)
+{
+	uint64_t now = wire_now_ms();
+
+	if (now - guardian->started_ms >= GOOD_LIFE_MS)
+		guardian->backoff_ms = 0;
+	guardian->restart_ms = now + guardian->backoff_ms;
+	guardian->backoff_ms = guardian->backoff_ms ? guardian->backoff_ms * 2 : BACKOFF_MIN_MS;
+	if (guardian->backoff_ms > BACKOFF_MAX_MS)
+		guardian->backoff_ms = BACKOFF_MAX_MS;
+}
+
+/* Returns the exit status for us, or -1 to go on. */
+static int reap(struct guardian *guardian)
+{
+	int status;
+	pid_t pid = guardian->loop ? waitpid(guardian->loop, &status, WNOHANG) : 0;
+
+	if (pid <= 0)
+		return -1;
+	guardian->loop = 0;
+	if (guardian->stopping)
+		return 0;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == LOOP_PRIVATE_DONE)
+		return 0;
+	if (!guardian->was_ready && WIFEXITED(status))
+		return 1; /* it has said why */
+	log_death(pid, status);
+	plan_restart(guardian);
+	return -1;
+}
+
+/* --- watching --------------------------------------------------------------------------------- */
+
+static void watch_pulse(struct guardian *guardian)
+{
+	uint64_t beats = atomic_load(&guardian->pulse->beats);
+	bool ready = atomic_load(&guardian->pulse->ready) != 0;
+
+	if (!guardian->loop)
+		return;
+	if (beats != guardian->seen_beats) {
+		guardian->seen_beats = beats;
+		guardian->quiet_ticks = 0;
+		return;
+	}
+	if (guardian->stopping || ++guardian->quiet_ticks < (ready ? STALE_TICKS : START_TICKS))
+		return;
+	log_error("the loop (pid %d) has not moved for a second: killing it", (int)guardian->loop);
+	kill(guardian->loop, SIGKILL);
+	guardian->quiet_ticks = 0;
+}
+
+static void tell_manager(struct guardian *guardian)
+{
+	uint64_t every = notify_watchdog_ms(), now = wire_now_ms();
+	uint32_t reloads = atomic_load(&guardian->pulse->reloads);
+
+	if (atomic_load(&guardian->pulse->ready))
+		guardian->was_ready = true;
+	if (guardian->was_ready && !guardian->said_ready) {
+		notify_send("READY=1");
+		guardian->said_ready = true;
+	}
+	if (reloads != guardian->seen_reloads) {
+		guardian->seen_reloads = reloads;
+		notify_send("READY=1");
+	}
+	if (every && now - guardian->petted_ms >= every / 3) {
+		notify_send("WATCHDOG=1");
+		guardian->petted_ms = now;
+	}
+}
+
+static void stop(struct guardian *guardian)
+{
+	if (!guardian->stopping)
+		notify_send("STOPPING=1");
+	guardian->stopping = true;
+	guardian->stop_ms = wire_now_ms();
+	if (guardian->loop)
+		kill(guardian->loop, SIGTERM);
+}
+
+static void take_signal(struct guardian *guardian, int number)
+{
+	switch (number) {
+	case SIGTERM:
+	case SIGINT:
+		stop(guardian);
+		break;
+	case SIGHUP:
+		notify_reloading();
+		if (guardian->loop)
+			kill(guardian->loop, SIGHUP);
+		else /* the next one reads the file anyway */
+			notify_send("READY=1");
+		break;
+	default: /* SIGCHLD: reap() */
+		break;
+	}
+}
+
+/* A loop that was told to stop and does not, or that can't hear it (stopped). */
+static void enforce_stop(struct guardian *guardian)
+{
+	if (guardian->stopping && guardian->loop && wire_now_ms() - guardian->stop_ms >= STOP_MS) {
+		log_error("the loop does not end: killing it");
+		kill(guardian->loop, SIGKILL);
+		guardian->stop_ms = wire_now_ms();
+	}
+}
+
+/* Returns the exit status for us, or -1 to go on. */
+static int tick(struct guardian *guardian)
+{
+	static const struct timespec timeout = {.tv_nsec = TICK_MS * 1000000L};
+	int number = sigtimedwait(&guardian->signals, NULL, &timeout), status;
+
+	if (number > 0)
+		take_signal(guardian, number);
+	tell_manager(guardian);
+	status = reap(guardian);
+	if (status >= 0)
+		return status;
+	if (number < 0 && errno == EAGAIN) /* a whole tick has passed */
+		watch_pulse(guardian);
+	enforce_stop(guardian);
+	if (guardian->loop)
+		return -1;
+	if (guardian->stopping)
+		return 0;
+	if (wire_now_ms() >= guardian->restart_ms)
+		start_loop(guardian);
+	return -1;
+}
+
+static void block_signals(struct guardian *guardian)
+{
+	sigemptyset(&guardian->signals);
+	sigaddset(&guardian->signals, SIGTERM);
+	sigaddset(&guardian->signals, SIGINT);
+	sigaddset(&guardian->signals, SIGHUP);
+	sigaddset(&guardian->signals, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &guardian->signals, &guardian->old_mask);
+	/* Not by inheritance: we wait for our child, and a loop unblocked is a loop that hears. */
+	signal(SIGCHLD, SIG_DFL);
+	signal(SIGPIPE, SIG_IGN);
+	sigdelset(&guardian->old_mask, SIGTERM);
+	sigdelset(&guardian->old_mask, SIGINT);
+	sigdelset(&guardian->old_mask, SIGHUP);
+}
+
+int guardian_run(const struct guardian_options *options)
+{
+	struct guardian guardian = {.options = options};
+	int status;
+
+	prctl(PR_SET_NAME, "closesided-grd");
+	block_signals(&guardian);
+	raise_nofile();
+	guardian.pulse = mmap(NULL, sizeof(*guardian.pulse), PROT_READ | PROT_WRITE,
+			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (guardian.pulse == MAP_FAILED) {
+		log_error("memory: %m");
+		return 1;
+	}
+	if (!listeners_open(&guardian.listeners, options->socket_path, options->config->group))
+		return 1;
+	start_loop(&guardian);
+	while ((status = tick(&guardian)) < 0)
+		;
+	listeners_close(&guardian.listeners, options->socket_path);
+	munmap(guardian.pulse, sizeof(*guardian.pulse));
+	return status;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* One held socket, and its ending: shared by custody.c (who is held, and why) and held.c (what is
+ * done to it). */
+#ifndef DAEMON_HELD_H
+#define DAEMON_HELD_H
+
+#include "daemon/custody.h"
+#include "daemon/custody_judge.h"
+#include "daemon/patience.h"
+
+#include <event2/event_struct.h>
+#include <uthash.h>
+
+struct held {
+	struct custody *custody;
+	struct custody_client *client; /* NULL: its session has gone */
+	uint64_t cookie;
+	int fd;
+	uid_t uid;
+	pid_t pid;
+	uint8_t type; /* enum wire_type that brought it */
+	bool owned;
+	bool draining;
+	bool quiet;
+	bool saw_fin, shut_here;
+	bool fin_answered; /* waiting for our last bytes to be acknowledged */
+	bool waited;	   /* patience let it wait */
+	bool retirable;	   /* in our network namespace */
+	struct endpoint local, remote;
+	struct account account;
+	/* The terms, clamped: */
+	uint32_t policy, grace_ms, drain_max_ms;
+	int32_t time_wait_ms;
+	bool grace_learn, reset_peer;
+	uint8_t role, how;
+
+	uint32_t rtt_us, unread_at_start, receive_buffer;
+	uint64_t received_at_start;
+	uint64_t began_ms, deadline_ms; /* of the wait; then of draining */
+	uint64_t drained;
+	struct event ready, timer;
+	struct held *prev, *next;		/* all, oldest first */
+	struct held *client_prev, *client_next; /* of one session */
+	UT_hash_handle hh;			/* by cookie */
+};
+
+struct custody {
+	struct custody_parts parts;
+	unsigned int max, per_client, count;
+	struct held *all;
+	struct held *by_cookie;
+};
+
+/* Begins to wait, or ends at once. */
+void held_begin(struct held *held);
+/* Looks at the socket and does what is to be done: may free it. */
+void held_check(struct held *held);
+/* Ends it now, as its policy says: frees it. */
+void held_end_early(struct held *held);
+/* Lets a shared one go without doing anything to it: frees it. */
+void held_let_go(struct held *held);
+/* A shared one has become ours. */
+void held_own(struct held *held);
+/* Takes it off all lists and frees it; custody.c. */
+void held_forget(struct held *held);
+
+#endif

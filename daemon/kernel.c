@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/kernel.h"
+
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum {
+	REQUEST_SIZE = NLMSG_HDRLEN + NLMSG_ALIGN(sizeof(struct inet_diag_req_v2)),
+	RECEIVE_BUFFER = 1 << 20,
+};
+
+struct kernel {
+	struct mnl_socket *socket;
+	uint32_t seq;
+};
+
+struct kernel *kernel_open(void)
+{
+	struct kernel *kernel = calloc(1, sizeof(*kernel));
+	int size = RECEIVE_BUFFER;
+
+	if (!kernel)
+		return NULL;
+	kernel->socket = mnl_socket_open2(NETLINK_SOCK_DIAG, SOCK_CLOEXEC);
+	if (!kernel->socket || mnl_socket_bind(kernel->socket, 0, MNL_SOCKET_AUTOPID) < 0) {
+		int error = errno;
+
+		kernel_close(kernel);
+		errno = error;
+		return NULL;
+	}
+	/* More than fits is asked again: this only saves doing so. */
+	setsockopt(mnl_socket_get_fd(kernel->socket), SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	return kernel;
+}
+
+void kernel_close(struct kernel *kernel)
+{
+	if (!kernel)
+		return;
+	if (kernel->socket)
+		mnl_socket_close(kernel->socket);
+	free(kernel);
+}
+
+static void put_address(__be32 out[4], const struct endpoint *ep)
+{
+	if (ep->family == AF_INET)
+		memcpy(out, ep->addr + 12, 4);
+	else
+		memcpy(out, ep->addr, 16);
+}
+
+static void put_request(char *buf, uint16_t type, uint16_t flags, uint32_t seq,
+			const struct kernel_query *query)
+{
+	struct nlmsghdr *header = mnl_nlmsg_put_header(buf);
+	struct inet_diag_req_v2 *request;
+
+	header->nlmsg_type = type;
+	header->nlmsg_flags = NLM_F_REQUEST | flags;
+	header->nlmsg_seq = seq;
+	request = mnl_nlmsg_put_extra_header(header, sizeof(*request));
+	request->sdiag_family = (uint8_t)query->local.family;
+	request->sdiag_protocol = IPPROTO_TCP;
+	request->idiag_states = ~0u;
+	request->id.idiag_sport = htons(query->local.port);
+	request->id.idiag_dport = htons(query->remote.port);
+	put_address(request->id.idiag_src, &query->local);
+	put_address(request->id.idiag_dst, &query->remote);
+	request->id.idiag_cookie[0] = (uint32_t)query->cookie;
+	request->id.idiag_cookie[1] = (uint32_t)(query->cookie >> 32);
+}
+
+static void take_answer(const struct nlmsghdr *header, struct kernel_query *query)
+{
+	if (header->nlmsg_type == NLMSG_ERROR) {
+		const struct nlmsgerr *error = mnl_nlmsg_get_payload(header);
+
+		if (mnl_nlmsg_get_payload_len(header) >= sizeof(error->error))
+			query->error = -error->error;
+	} else if (header->nlmsg_type == SOCK_DIAG_BY_FAMILY) {
+		const struct inet_diag_msg *diag = mnl_nlmsg_get_payload(header);
+
+		if (mnl_nlmsg_get_payload_len(header) >= sizeof(*diag)) {
+			query->error = 0;
+			query->state = diag->idiag_state;
+		}
+	}
+}
+
+/* The kernel answers within send(): what is not there when it returns will not come. */
+static void take_answers(struct kernel *kernel, uint32_t first, struct kernel_query *queries,
+			 unsigned int count)
+{
+	static char buf[16384];
+	int fd = mnl_socket_get_fd(kernel->socket);
+
+	for (;;) {
+		const struct nlmsghdr *header = (const struct nlmsghdr *)buf;
+		ssize_t n = recv(fd, buf, sizeof(buf), MSG_DONTWAIT);
+		int left = (int)n;
+
+		if (n < 0 && (errno == EINTR || errno == ENOBUFS))
+			continue;
+		if (n <= 0)
+			return;
+		for (; mnl_nlmsg_ok(header, left); header = mnl_nlmsg_next(header, &left)) {
+			uint32_t index = header->nlmsg_seq - first;
+
+			if (index < count)
+				take_answer(header, &queries[index]);
+		}
+	}
+}
+
+static void ask(struct kernel *kernel, uint16_t type, uint16_t flags, struct kernel_query *queries,
+		unsigned int count)
+{
+	static char buf[KERNEL_BATCH * REQUEST_SIZE] __attribute__((aligned(8)));
+	uint32_t first = kernel->seq;
+
+	for (unsigned int i = 0; i < count; i++) {
+		queries[i].error = EAGAIN;
+		put_request(buf + i * REQUEST_SIZE, type, flags, first + i, &queries[i]);
+	}
+	kernel->seq += count;
+	if (mnl_socket_sendto(kernel->socket, buf, count * REQUEST_SIZE) < 0)
+		return;
+	take_answers(kernel, first, queries, count);
+}
+
+void kernel_lookup(struct kernel *kernel, struct kernel_query *queries, unsigned int count)
+{
+	ask(kernel, SOCK_DIAG_BY_FAMILY, 0, queries, count);
+}
+
+void kernel_destroy(struct kernel *kernel, struct kernel_query *queries, unsigned int count)
+{
+	ask(kernel, SOCK_DESTROY, NLM_F_ACK, queries, count);
+}

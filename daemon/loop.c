@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/loop.h"
+
+#include "daemon/caps.h"
+#include "daemon/closer.h"
+#include "daemon/conn.h"
+#include "daemon/control.h"
+#include "daemon/custody.h"
+#include "daemon/log.h"
+#include "daemon/page.h"
+#include "daemon/patience.h"
+#include "daemon/retire.h"
+#include "daemon/session.h"
+#include "daemon/tally.h"
+
+#include "common/wire.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum {
+	CONNS_MAX = 1 << 20,
+	CONNS_PER_SESSION = 1 << 18,
+	CLOSER_PATIENCE_MS = 2000,
+};
+
+struct loop_events {
+	struct event term, interrupt, hangup, heartbeat, private_gone;
+	bool is_private_gone;
+};
+
+static void path_with(const struct loop *loop, const char *suffix, char *path, size_t size)
+{
+	snprintf(path, size, "%s%s", loop->options->socket_path, suffix);
+}
+
+/* --- config ----------------------------------------------------------------------------------- */
+
+/* A limit that nobody asked for need not be talked about. */
+static bool is_default(const char *name, unsigned int value)
+{
+	for (int i = 0; i < CONFIG_LIMITS; i++)
+		if (!strcmp(config_limits[i].name, name))
+			return config_limits[i].initial == value;
+	return false;
+}
+
+/* Held sockets and sessions (two descriptors each) must fit into what we may open. */
+static unsigned int fit(const char *name, unsigned int wanted, unsigned int share)
+{
+	struct rlimit limit;
+	unsigned int most = wanted;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+	    limit.rlim_cur / share < most)
+		most = (unsigned int)(limit.rlim_cur / share);
+	if (most < wanted)
+		log_line(is_default(name, wanted) ? LOG_DEBUG : LOG_NOTICE,
+			 "%s %u does not fit into the limit of open files: %u is used", name,
+			 wanted, most);
+	return most ? most : 1;
+}
+
+static void apply_limits(struct loop *loop)
+{
+	const struct config *config = loop->config;
+
+	custody_set_limits(loop->custody, fit("custody", config->custody_max, 2),
+			   config->custody_per_process);
+	sessions_set_limits(loop->sessions, fit("sessions", config->sessions_max, 5),
+			    config->sessions_per_user);
+}
+
+static void warn(void *arg, const char *text)
+{
+	const struct loop *loop = arg;
+
+	log_warning("%s: %s", loop->options->config_path, text);
+}
+
+static void name_policies(struct loop *loop)
+{
+	for (unsigned int i = 0; i < loop->config->rule_count; i++)
+		book_name_policy(loop->book, loop->config->rules[i].id,
+				 loop->config->rules[i].name);
+	book_name_policy(loop->book, policy_id("run"), "run"); /* what `run -o` says */
+}
+
+/* At a restart after a crash the file may be broken by now: then what the first one read. */
+static bool first_config(struct loop *loop)
+{
+	char error[CONFIG_ERROR_MAX];
+
+	loop->config = config_load(loop->options->config_path, error, sizeof(error));
+	if (loop->config)
+		return true;
+	log_error("%s; going on with what was read at the start", error);
+	loop->config = malloc(sizeof(*loop->config));
+	if (loop->config)
+		*loop->config = *loop->options->config;
+	return loop->config != NULL;
+}
+
+bool loop_reload(struct loop *loop, char *error, size_t size)
+{
+	struct config *config = config_load(loop->options->config_path, error, size);
+
+	if (!config) {
+		log_error("%s; the old policies stay in force", error);
+		return false;
+	}
+	if (strcmp(config->group, loop->config->group) != 0)
+		log_warning("group: takes effect when the daemon is restarted");
+	config_free(loop->config);
+	loop->config = config;
+	page_set_rules(loop->page, config->rules, config->rule_count);
+	name_policies(loop);
+	apply_limits(loop);
+	config_warnings(config, warn, loop);
+	log_notice("reloaded: %u policies from %s", config->rule_count, loop->options->config_path);
+	return true;
+}
+
+bool loop_switch(struct loop *loop, bool on)
+{
+	char path[WIRE_PATH_MAX + 16];
+	int fd;
+
+	path_with(loop, ".off", path, sizeof(path));
+	if (on) {
+		if (unlink(path) < 0 && errno != ENOENT)
+			return false;
+	} else {
+		fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+		if (fd < 0)
+			return false;
+		close(fd);
+	}
+	if (page_is_on(loop->page) != on)
+		log_notice("switched %s", on ? "on" : "off: connections are watched, not steered");
+	page_set_on(loop->page, on);
+	return true;
+}
+
+static bool is_switched_on(const struct loop *loop)
+{
+	char path[WIRE_PATH_MAX + 16];
+
+	path_with(loop, ".off", path, sizeof(path));
+	return access(path, F_OK) != 0;
+}
+
+/* --- events ----------------------------------------------------------------------------------- */
+
+static void on_stop(evutil_socket_t number, short what, void *arg)
+{
+	struct loop *loop = arg;
+
+	(void)number;
+	(void)what;
+	event_base_loopbreak(loop->base);
+}
+
+static void on_hangup(evutil_socket_t number, short what, void *arg)
+{
+	struct loop *loop = arg;
+	char error[CONFIG_ERROR_MAX];
+
+	(void)number;
+	(void)what;
+	loop_reload(loop, error, sizeof(error));
+	atomic_fetch_add(&loop->options->pulse->reloads, 1);
+}
+
+static void end_if_not_needed(struct loop *loop)
+{
+	if (!loop->events->is_private_gone || sessions_count(loop->sessions) ||
+	    custody_count(loop->custody))
+		return;
+	loop->exit_status = LOOP_PRIVATE_DONE;
+	event_base_loopbreak(loop->base);
+}
+
+static void on_heartbeat(evutil_socket_t fd, short what, void *arg)
+{
+	struct loop *loop = arg;
+
+	(void)fd;
+	(void)what;
+	page_beat(loop->page);
+	atomic_fetch_add(&loop->options->pulse->beats, 1);
+	closer_check(loop->closer, wire_now_ms());
+	end_if_not_needed(loop);
+}
+
+static void on_private_gone(evutil_socket_t fd, short what, void *arg)
+{
+	struct loop *loop = arg;
+
+	(void)fd;
+	(void)what;
+	loop->events->is_private_gone = true;
+}
+
+/* Where the pid has gone already, so be it. */
+static bool watch_private(struct loop *loop)
+{
+	pid_t pid = loop->options->private_pid;
+	int fd;
+
+	if (!pid)
+		return true;
+	fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (fd < 0) {
+		loop->events->is_private_gone = errno == ESRCH;
+		return errno == ESRCH;
+	}
+	event_assign(&loop->events->private_gone, loop->base, fd, EV_READ, on_private_gone, loop);
+	return event_add(&loop->events->private_gone, NULL) == 0;
+}
+
+static bool add_events(struct loop *loop)
+{
+	static const struct timeval every = {.tv_usec = WIRE_HEARTBEAT_MS * 1000};
+	struct loop_events *events = loop->events;
+
+	evsignal_assign(&events->term, loop->base, SIGTERM, on_stop, loop);
+	evsignal_assign(&events->interrupt, loop->base, SIGINT, on_stop, loop);
+	evsignal_assign(&events->hangup, loop->base, SIGHUP, on_hangup, loop);
+	event_assign(&events->heartbeat, loop->base, -1, EV_PERSIST, on_heartbeat, loop);
+	return evsignal_add(&events->term, NULL) == 0 &&
+	       evsignal_add(&events->interrupt, NULL) == 0 &&
+	       evsignal_add(&events->hangup, NULL) == 0 &&
+	       event_add(&events->heartbeat, &every) == 0 && watch_private(loop);
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+static void say_missing(void)
+{
+	unsigned int missing = caps_missing();
+
+	for (unsigned int i = 0; i < CAP_NEEDS; i++)
+		if (missing & (1u << i))
+			log_notice("without %s: %s", cap_needs[i].name, cap_needs[i].lost);
+}
+
+static bool make_stores(struct loop *loop)
+{
+	loop->events = calloc(1, sizeof(*loop->events));
+	loop->base = event_base_new();
+	loop->book = book_new();
+	loop->conns = conns_new(CONNS_MAX, CONNS_PER_SESSION);
+	loop->patience = patience_new();
+	loop->closer = closer_new();
+	if (!loop->events || !loop->base || !loop->book || !loop->conns || !loop->patience ||
+	    !loop->closer)
+		return false;
+	loop->retire = retire_new(loop->base, loop->book);
+	if (!loop->retire)
+		log_error("sock_diag: %m");
+	return loop->retire != NULL;
+}
+
+static bool make_services(struct loop *loop)
+{
+	const struct loop_options *options = loop->options;
+	struct custody_parts custody = {
+		.base = loop->base,
+		.book = loop->book,
+		.conns = loop->conns,
+		.patience = loop->patience,
+		.retire = loop->retire,
+		.closer = loop->closer,
+	};
+	struct session_parts session = {
+		.base = loop->base,
+		.book = loop->book,
+		.conns = loop->conns,
+		.retire = loop->retire,
+	};
+
+	loop->custody =
+		custody_new(&custody, loop->config->custody_max, loop->config->custody_per_process);
+	session.custody = loop->custody;
+	loop->sessions = sessions_new(&session, options->session_fd, loop->config->sessions_max,
+				      loop->config->sessions_per_user);
+	loop->control = control_new(loop, options->control_fd);
+	return loop->custody && loop->sessions && loop->control;
+}
+
+/* The page comes last: with it, shims begin to hand over. */
+static bool publish(struct loop *loop)
+{
+	char path[WIRE_PATH_MAX + 16];
+
+	path_with(loop, WIRE_POLICY_SUFFIX, path, sizeof(path));
+	loop->page =
+		page_new(path, loop->config->rules, loop->config->rule_count, is_switched_on(loop));
+	if (!loop->page)
+		log_error("%s: %m", path);
+	return loop->page != NULL;
+}
+
+static bool start(struct loop *loop)
+{
+	loop->started_ms = wire_now_ms();
+	if (!first_config(loop) || !make_stores(loop) || !make_services(loop)) {
+		log_error("cannot start: %m");
+		return false;
+	}
+	name_policies(loop);
+	apply_limits(loop);
+	if (!publish(loop) || !add_events(loop))
+		return false;
+	config_warnings(loop->config, warn, loop);
+	say_missing();
+	log_notice("serving %s: %u policies from %s%s", loop->options->socket_path,
+		   loop->config->rule_count, loop->options->config_path,
+		   page_is_on(loop->page) ? "" : "; switched off");
+	atomic_store(&loop->options->pulse->ready, 1);
+	return true;
+}
+
+/* The page first, so that nothing more is handed over; then each of what is held ends as its policy
+ * says. */
+static void stop(struct loop *loop)
+{
+	unsigned int held = custody_count(loop->custody);
+
+	page_free(loop->page);
+	control_free(loop->control);
+	sessions_free(loop->sessions);
+	custody_free(loop->custody);
+	closer_free(loop->closer, CLOSER_PATIENCE_MS);
+	retire_free(loop->retire);
+	conns_free(loop->conns);
+	patience_free(loop->patience);
+	book_free(loop->book);
+	config_free(loop->config);
+	event_del(&loop->events->term);
+	event_del(&loop->events->interrupt);
+	event_del(&loop->events->hangup);
+	event_del(&loop->events->heartbeat);
+	event_base_free(loop->base);
+	free(loop->events);
+	log_notice("stopped; %u held sockets ended", held);
+}
+
+int loop_run(const struct loop_options *options)
+{
+	struct loop loop = {.options = options};
+
+	signal(SIGPIPE, SIG_IGN);
+	if (!start(&loop))
+		return LOOP_FAILED;
+	event_base_dispatch(loop.base);
+	stop(&loop);
+	return loop.exit_status;
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/* closesided: options, then the guardian.
+ *
+ * The rooms, from the door inwards:
+ *
+ *   guardian   starts the loop, watches its heartbeat (pulse), starts another; binds the sockets
+ *              (listen), speaks to systemd (notify)
+ *   loop       the process that does the work: a libevent base, and on it
+ *     page       SOCKET.policy, what every shim reads
+ *     session    SOCKET: a process under the shim (process: who it is); its records go to
+ *     record       which checks them and tells the others
+ *     conn         the model: connections by cookie
+ *     custody      held sockets: who and why; held: what is done to one; custody_judge: the
+ * decision patience     how long waiting pays self         close-first = self, where both ends are
+ * ours closer       helper threads that close retire       TIME_WAITs to be ended; kernel:
+ * sock_diag tally        the books control    SOCKET.control: the CLI's; reply: its rows; filter:
+ * which of them config     the file as plain data, read whole or not at all caps       the three
+ * capabilities that are kept sock       what can be asked of a TCP socket log        one line for
+ * what an operator should know */
+#include <config.h> /* of configure, not daemon/config.h */
+
+#include "daemon/config.h"
+#include "daemon/guardian.h"
+#include "daemon/log.h"
+
+#include "common/wire.h"
+
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct options {
+	const char *config_path;
+	const char *socket_path;
+	pid_t private_pid;
+	bool check, verbose;
+};
+
+static void usage(FILE *out)
+{
+	fputs("usage: closesided [-nvVh] [-c FILE] [-s SOCKET] [--private PID]\n"
+	      "  -n             check the config, and exit: 0 it is sound, 1 it is not\n"
+	      "  -c FILE        the config (" SYSCONFDIR "/closeside/closeside.conf)\n"
+	      "  -s SOCKET      where shims find it (" WIRE_SOCKET_DEFAULT ")\n"
+	      "  -f             stay in the foreground, as it always does\n"
+	      "  --private PID  end with the last session once process PID is gone\n"
+	      "  -v             say more; with -n print the config as it is understood\n"
+	      "  -V             print the version, and exit\n"
+	      "  -h             print this, and exit\n",
+	      out);
+}
+
+static pid_t parse_pid(const char *text)
+{
+	char *end;
+	long pid = strtol(text, &end, 10);
+
+	if (!*text || *end || pid <= 0 || pid > 1 << 30) {
+		fprintf(stderr, "closesided: --private: '%s' is no process id\n", text);
+		exit(2);
+	}
+	return (pid_t)pid;
+}
+
+static void parse_options(int argc, char **argv, struct options *options)
+{
+	static const struct option longs[] = {
+		{"private", required_argument, NULL, 'p'},
+		{"version", no_argument, NULL, 'V'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
+	};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "nc:s:fvVh", longs, NULL)) != -1) {
+		switch (option) {
+		case 'n':
+			options->check = true;
+			break;
+		case 'c':
+			options->config_path = optarg;
+			break;
+		case 's':
+			options->socket_path = optarg;
+			break;
+		case 'p':
+			options->private_pid = parse_pid(optarg);
+			break;
+		case 'f':
+			break;
+		case 'v':
+			options->verbose = true;
+			break;
+		case 'V':
+			puts("closesided " VERSION);
+			exit(0);
+		case 'h':
+			usage(stdout);
+			exit(0);
+		default:
+			usage(stderr);
+			exit(2);
+		}
+	}
+	if (optind < argc) {
+		usage(stderr);
+		exit(2);
+	}
+}
+
+static void print_line(void *arg, const char *line)
+{
+	(void)arg;
+	puts(line);
+}
+
+static void print_warning(void *arg, const char *text)
+{
+	const struct options *options = arg;
+
+	fprintf(stderr, "%s: warning: %s\n", options->config_path, text);
+}
+
+static int check(struct options *options, const struct config *config)
+{
+	config_warnings(config, print_warning, options);
+	if (options->verbose)
+		config_dump(config, print_line, NULL);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = {
+		.config_path = SYSCONFDIR "/closeside/closeside.conf",
+		.socket_path = WIRE_SOCKET_DEFAULT,
+	};
+	char error[CONFIG_ERROR_MAX];
+	struct guardian_options guardian;
+	struct config *config;
+	int status;
+
+	parse_options(argc, argv, &options);
+	log_open();
+	if (options.verbose)
+		log_set_level(LOG_DEBUG);
+	if (strlen(options.socket_path) >= WIRE_PATH_MAX || strchr(options.socket_path, '?')) {
+		fprintf(stderr, "closesided: %s: not a path for a socket\n", options.socket_path);
+		return 2;
+	}
+	config = config_load(options.config_path, error, sizeof(error));
+	if (!config) {
+		fprintf(stderr, "%s\n", error);
+		return 1;
+	}
+	if (options.check) {
+		status = check(&options, config);
+	} else {
+		guardian = (struct guardian_options){
+			.socket_path = options.socket_path,
+			.config_path = options.config_path,
+			.config = config,
+			.private_pid = options.private_pid,
+		};
+		status = guardian_run(&guardian);
+	}
+	config_free(config);
+	return status;
+}

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/patience.h"
+
+#include "common/policy.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	WAYS = 4,
+	PORT_SETS = 256,
+	PEER_SETS = 2048,
+	HISTORY = 256,	/* successes before the buckets are halved */
+	LEARNED = 8,	/* successes before the wait is cut to what they took */
+	LONG_LOOK = 32, /* one wait in so many takes the whole grace, to see later closes */
+};
+
+#define SHARE_START 0.5f
+#define SHARE_LOW 0.05f
+#define SHARE_PROBED 0.3f /* after a successful probe: good for about a dozen waits */
+#define PORT_WEIGHT 0.125f
+#define PEER_WEIGHT 0.25f
+
+struct patience {
+	struct patience_entry port[PORT_SETS][WAYS];
+	struct patience_entry peer[PEER_SETS][WAYS];
+};
+
+struct patience *patience_new(void)
+{
+	return calloc(1, sizeof(struct patience));
+}
+
+void patience_free(struct patience *patience)
+{
+	free(patience);
+}
+
+/* A client's own port is the kernel's choice: the server's is what names the service. */
+static uint16_t service_port(const struct patience_case *about)
+{
+	return about->role == ROLE_CLIENT ? about->remote.port : about->local.port;
+}
+
+static struct patience_entry port_key(const struct patience_case *about)
+{
+	return (struct patience_entry){
+		.policy = about->policy,
+		.role = about->role,
+		.port = service_port(about),
+	};
+}
+
+static struct patience_entry peer_key(const struct patience_case *about)
+{
+	struct patience_entry key = port_key(about);
+
+	key.addr = about->remote;
+	key.addr.port = 0;
+	return key;
+}
+
+static bool same_key(const struct patience_entry *a, const struct patience_entry *b)
+{
+	return a->policy == b->policy && a->role == b->role && a->port == b->port &&
+	       !memcmp(&a->addr, &b->addr, sizeof(a->addr));
+}
+
+static uint32_t hash_bytes(uint32_t hash, const void *data, size_t len)
+{
+	const uint8_t *bytes = data;
+
+	for (size_t i = 0; i < len; i++)
+		hash = (hash ^ bytes[i]) * 16777619u;
+	return hash;
+}
+
+static uint32_t hash_key(const struct patience_entry *key)
+{
+	uint32_t hash = 2166136261u;
+
+	hash = hash_bytes(hash, &key->addr, sizeof(key->addr));
+	hash = hash_bytes(hash, &key->policy, sizeof(key->policy));
+	hash = hash_bytes(hash, &key->port, sizeof(key->port));
+	hash = hash_bytes(hash, &key->role, sizeof(key->role));
+	return hash ^ (hash >> 15);
+}
+
+static struct patience_entry *find(struct patience_entry set[WAYS],
+				   const struct patience_entry *key, uint64_t now_ms)
+{
+	struct patience_entry *oldest = &set[0];
+
+	for (unsigned int i = 0; i < WAYS; i++) {
+		if (set[i].used && same_key(&set[i], key)) {
+			set[i].used_ms = now_ms;
+			return &set[i];
+		}
+		if (oldest->used && (!set[i].used || set[i].used_ms < oldest->used_ms))
+			oldest = &set[i];
+	}
+	*oldest = *key;
+	oldest->used = true;
+	oldest->share = SHARE_START;
+	oldest->used_ms = now_ms;
+	return oldest;
+}
+
+static struct patience_entry *port_entry(struct patience *patience,
+					 const struct patience_case *about, uint64_t now_ms)
+{
+	struct patience_entry key = port_key(about);
+
+	return find(patience->port[hash_key(&key) % PORT_SETS], &key, now_ms);
+}
+
+static struct patience_entry *peer_entry(struct patience *patience,
+					 const struct patience_case *about, uint64_t now_ms)
+{
+	struct patience_entry key = peer_key(about);
+
+	return find(patience->peer[hash_key(&key) % PEER_SETS], &key, now_ms);
+}
+
+/* Buckets 2n and 2n+1 hold [2^n, 1.5 * 2^n) and [1.5 * 2^n, 2^(n+1)); bucket 0 holds 0 too. */
+static unsigned int bucket_of(uint32_t ms)
+{
+	unsigned int exponent, index;
+
+	if (ms < 2)
+		return 0;
+	exponent = 31 - (unsigned int)__builtin_clz(ms);
+	index = 2 * exponent + ((ms >> (exponent - 1)) & 1);
+	return index < PATIENCE_BUCKETS ? index : PATIENCE_BUCKETS - 1;
+}
+
+static uint32_t bucket_end(unsigned int index)
+{
+	uint32_t base = 1u << (index / 2);
+
+	return index & 1 ? base * 2 : base + (base + 1) / 2;
+}
+
+/* About the 99th percentile of the successful waits. */
+static uint32_t usual_wait(const struct patience_entry *entry)
+{
+	uint32_t wanted = entry->successes - entry->successes / 100, seen = 0;
+
+	for (unsigned int i = 0; i < PATIENCE_BUCKETS; i++) {
+		seen += entry->bucket[i];
+		if (seen >= wanted)
+			return bucket_end(i);
+	}
+	return bucket_end(PATIENCE_BUCKETS - 1);
+}
+
+static bool hardly_pays(const struct patience_entry *entry)
+{
+	uint32_t enough = entry->addr.family ? PATIENCE_PEER_SAMPLES : PATIENCE_PORT_SAMPLES;
+
+	return entry->samples >= enough && entry->share < SHARE_LOW;
+}
+
+/* Four times the usual wait, so that a peer that becomes slower is still seen to close. */
+static uint32_t paying_wait(const struct patience_entry *entry, uint32_t grace_ms, uint32_t rtt_us)
+{
+	uint32_t least = rtt_us / 250; /* four round trips */
+	uint32_t wait;
+
+	if (entry->successes < LEARNED || entry->doubt)
+		return grace_ms;
+	wait = 4 * usual_wait(entry);
+	if (least < PATIENCE_WAIT_MIN_MS)
+		least = PATIENCE_WAIT_MIN_MS;
+	if (wait < least)
+		wait = least;
+	return wait < grace_ms ? wait : grace_ms;
+}
+
+uint32_t patience_entry_wait(const struct patience_entry *entry, uint32_t grace_ms, uint32_t rtt_us)
+{
+	return hardly_pays(entry) ? 0 : paying_wait(entry, grace_ms, rtt_us);
+}
+
+uint32_t patience_next(struct patience *patience, const struct patience_case *about,
+		       uint64_t now_ms)
+{
+	struct patience_entry *entry = peer_entry(patience, about, now_ms);
+
+	if (entry->samples < PATIENCE_PEER_SAMPLES)
+		entry = port_entry(patience, about, now_ms);
+	if (hardly_pays(entry)) {
+		if (++entry->skipped < PATIENCE_PROBE)
+			return 0;
+		entry->skipped = 0;
+		return about->grace_ms;
+	}
+	if (++entry->probes % LONG_LOOK == 0)
+		return about->grace_ms;
+	return paying_wait(entry, about->grace_ms, about->rtt_us);
+}
+
+static void learn(struct patience_entry *entry, bool success, uint32_t waited_ms, bool whole,
+		  float weight)
+{
+	entry->doubt = !success && !whole;
+	if (entry->doubt)
+		return;
+	if (success && hardly_pays(entry))
+		entry->share = SHARE_PROBED;
+	else
+		entry->share += weight * ((success ? 1.0f : 0.0f) - entry->share);
+	entry->samples++;
+	if (!success)
+		return;
+	entry->bucket[bucket_of(waited_ms)]++;
+	if (++entry->successes < HISTORY)
+		return;
+	entry->successes = 0;
+	for (unsigned int i = 0; i < PATIENCE_BUCKETS; i++) {
+		entry->bucket[i] /= 2;
+		entry->successes += entry->bucket[i];
+	}
+}
+
+void patience_learn(struct patience *patience, const struct patience_case *about, bool success,
+		    uint32_t waited_ms, uint64_t now_ms)
+{
+	bool whole = waited_ms >= about->grace_ms;
+
+	learn(port_entry(patience, about, now_ms), success, waited_ms, whole, PORT_WEIGHT);
+	learn(peer_entry(patience, about, now_ms), success, waited_ms, whole, PEER_WEIGHT);
+}
+
+static void visit_set(const struct patience_entry *set, uint32_t policy,
+		      void (*visit)(const struct patience_entry *entry, void *arg), void *arg)
+{
+	for (unsigned int i = 0; i < WAYS; i++)
+		if (set[i].used && set[i].samples && set[i].policy == policy)
+			visit(&set[i], arg);
+}
+
+void patience_each(const struct patience *patience, uint32_t policy,
+		   void (*visit)(const struct patience_entry *entry, void *arg), void *arg)
+{
+	for (unsigned int i = 0; i < PORT_SETS; i++)
+		visit_set(patience->port[i], policy, visit, arg);
+	for (unsigned int i = 0; i < PEER_SETS; i++)
+		visit_set(patience->peer[i], policy, visit, arg);
+}

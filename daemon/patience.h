@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* What grace has learned. A peer that reads until EOF never closes first, and making it wait is
+ * pure delay; one that knows where the answer ends closes within a few round trips. So keep, for
+ * each policy and port and for each peer, how often and how fast the peer closed first, wait about
+ * as long as nearly all successful waits took, and where waiting hardly ever pays do not wait,
+ * but try again one close in PATIENCE_PROBE.
+ *
+ * A shortened wait that fails says little: was the peer slower than usual, or will it never close?
+ * The next wait then takes the whole grace, and only whole waits count against a peer.
+ *
+ * Pure: time is passed in, nothing is called. The tables are of fixed size; the entry used least
+ * recently makes room. */
+#ifndef DAEMON_PATIENCE_H
+#define DAEMON_PATIENCE_H
+
+#include "common/endpoint.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+	PATIENCE_PROBE = 64,	    /* one close in so many waits although it does not pay */
+	PATIENCE_PORT_SAMPLES = 16, /* what it takes to give up on a port */
+	PATIENCE_PEER_SAMPLES = 4,  /* from here on a peer's own entry decides */
+	PATIENCE_WAIT_MIN_MS = 100, /* a busy machine's scheduler is not the peer */
+	PATIENCE_BUCKETS = 40,	    /* half powers of two of a millisecond */
+};
+
+/* A connection about to be waited for. */
+struct patience_case {
+	uint32_t policy;
+	uint8_t role; /* enum role */
+	struct endpoint local, remote;
+	uint32_t grace_ms;
+	uint32_t rtt_us;
+};
+
+struct patience_entry {
+	struct endpoint addr; /* family 0: the entry of a port */
+	uint32_t policy;
+	uint16_t port;
+	uint8_t role;
+	bool used;
+	bool doubt;	  /* a shortened wait has failed: the next one is whole */
+	uint32_t samples; /* waits, successful or not */
+	float share;	  /* of successful ones, exponentially weighted */
+	uint32_t skipped; /* closes since the last wait, while it does not pay */
+	uint32_t probes;  /* closes that waited, for the odd long wait */
+	uint64_t used_ms;
+	uint32_t successes; /* in the buckets */
+	uint16_t bucket[PATIENCE_BUCKETS];
+};
+
+struct patience;
+
+struct patience *patience_new(void);
+void patience_free(struct patience *patience);
+
+/* How long to wait for the peer's FIN, at most the grace; 0: do not wait. */
+uint32_t patience_next(struct patience *patience, const struct patience_case *about,
+		       uint64_t now_ms);
+/* How it went: the peer closed first after waited_ms, or had not when the wait ended. */
+void patience_learn(struct patience *patience, const struct patience_case *about, bool success,
+		    uint32_t waited_ms, uint64_t now_ms);
+
+/* What an entry would make a connection with these two wait, for people. */
+uint32_t patience_entry_wait(const struct patience_entry *entry, uint32_t grace_ms,
+			     uint32_t rtt_us);
+
+/* Runs visit on each entry of the policy. */
+void patience_each(const struct patience *patience, uint32_t policy,
+		   void (*visit)(const struct patience_entry *entry, void *arg), void *arg);
+
+#endif

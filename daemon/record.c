@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/record.h"
+
+#include "daemon/retire.h"
+
+#include "common/close_decide.h"
+#include "common/tcp_state.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+/* When to see whether a FIN crossed ours after TCP_LINGER2 = -1. */
+enum { SIMULTANEOUS_MS = 100, TIME_WAIT_MAX_MS = 3600000 };
+
+static bool carries_fd(uint8_t type)
+{
+	static const bool carries[WIRE_TYPE_COUNT] = {
+#define X(name, word, fd) [name] = fd,
+		WIRE_RECORDS(X)
+#undef X
+	};
+
+	return carries[type];
+}
+
+static bool endpoint_sound(const struct endpoint *ep)
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+	if (ep->family == AF_INET)
+		return !memcmp(ep->addr, mapped, sizeof(mapped));
+	return ep->family == AF_INET6 || ep->family == 0;
+}
+
+const char *record_problem(const struct wire_record *record)
+{
+	if (record->magic != WIRE_MAGIC)
+		return "what it sent is no record";
+	if (record->version != WIRE_VERSION)
+		return "a record has a wrong version";
+	if (record->type == WIRE_NONE || record->type >= WIRE_TYPE_COUNT)
+		return "a record has an unknown type";
+	if (record->role > ROLE_CLIENT || record->state >= STATE_COUNT ||
+	    record->action >= CLOSE_ACTION_COUNT || record->side >= SIDE_COUNT ||
+	    record->close_first > FIRST_SELF || !endpoint_sound(&record->local) ||
+	    !endpoint_sound(&record->remote))
+		return "a record has a value out of range";
+	return NULL;
+}
+
+static void take_open(const struct record_context *context, const struct wire_record *record,
+		      struct account account)
+{
+	bool opened;
+
+	if (conn_open(context->conns, context->owner, record, account, wire_now_ms(), &opened) &&
+	    opened)
+		BOOK_ADD(context->book, account, opens, 1);
+}
+
+/* How long a TIME_WAIT of ours may stay: TIME_WAIT_KEEP, or milliseconds. */
+static int32_t time_wait_of(const struct wire_record *record, const struct conn *conn)
+{
+	switch (record->action) {
+	case CLOSE_QUIET:
+		return TIME_WAIT_NONE;
+	case CLOSE_RETIRE:
+		if (record->time_wait_ms < 0)
+			return TIME_WAIT_NONE;
+		return record->time_wait_ms < TIME_WAIT_MAX_MS ? record->time_wait_ms
+							       : TIME_WAIT_MAX_MS;
+	default:
+		return conn && conn->retire ? conn->retire_ms : TIME_WAIT_KEEP;
+	}
+}
+
+/* The record's word is enough here: the worst that a liar can do is end a TIME_WAIT, of a cookie
+ * that it guessed, early. Live connections are never destroyed. */
+static void book_time_wait(const struct record_context *context, const struct wire_record *record,
+			   const struct conn *conn, struct account account, enum close_side side)
+{
+	int32_t time_wait_ms = time_wait_of(record, conn);
+	bool quiet = record->action == CLOSE_QUIET;
+	struct retire_item item = {
+		.cookie = record->cookie,
+		.local = record->local,
+		.remote = record->remote,
+		.account = account,
+		.booked = quiet,
+	};
+
+	if (quiet || record->action == CLOSE_RESET || record->action == CLOSE_ABORT) {
+		BOOK_ADD(context->book, account, time_wait_avoided, 1);
+		if (!quiet || context->owner->process.other_netns)
+			return;
+	}
+	if (time_wait_ms >= 0 && !context->owner->process.other_netns)
+		retire_add(context->retire, &item,
+			   quiet ? SIMULTANEOUS_MS : (uint32_t)time_wait_ms);
+	else if (side == SIDE_US || side == SIDE_BOTH)
+		BOOK_ADD(context->book, account, time_wait_left, 1);
+}
+
+static void take_close(const struct record_context *context, const struct wire_record *record,
+		       struct account account)
+{
+	struct conn *conn = conn_find(context->conns, record->cookie);
+	enum close_side side = record->side;
+
+	if (conn && !conn_speaks_for(conn, context->owner))
+		return;
+	if (record->unread && record->action != CLOSE_HAND_OVER)
+		BOOK_ADD(context->book, account, unread_bytes, record->unread);
+	if (custody_program_closed(context->custody, context->client, record->cookie))
+		return; /* it is booked when custody ends */
+	/* Custody of a deferred shutdown saw how it went; the program can't know. */
+	if (conn && conn->side != SIDE_UNKNOWN)
+		side = conn->side;
+	BOOK_ADD(context->book, account, closes[side], 1);
+	book_time_wait(context, record, conn, account, side);
+	if (conn)
+		conn_remove(context->conns, conn);
+}
+
+/* It could not be received, so the kernel has closed it: our FIN was the first. */
+static void book_lost(const struct record_context *context, const struct wire_record *record,
+		      struct account account)
+{
+	struct conn *conn = conn_find(context->conns, record->cookie);
+
+	if (record->type != WIRE_HAND_OVER || (conn && !conn_speaks_for(conn, context->owner)))
+		return;
+	BOOK_ADD(context->book, account, closes[SIDE_US], 1);
+	BOOK_ADD(context->book, account, time_wait_left, 1);
+	if (conn)
+		conn_remove(context->conns, conn);
+}
+
+const char *record_take(const struct record_context *context, const struct wire_record *record,
+			int fd, bool fd_lost)
+{
+	const char *problem = record_problem(record);
+	struct account account;
+
+	if (problem)
+		return problem;
+	if (carries_fd(record->type) != (fd >= 0 || fd_lost))
+		return fd < 0 ? "a record lacks its descriptor" : "a record carries a descriptor";
+	account = (struct account){
+		.policy = book_policy_slot(context->book, record->policy),
+		.tag = context->tag,
+	};
+	context->book->records[record->type]++;
+	switch (record->type) {
+	case WIRE_OPEN:
+		take_open(context, record, account);
+		break;
+	case WIRE_CLOSE:
+		take_close(context, record, account);
+		break;
+	case WIRE_LET_GO: /* it stays booked here until another says OPEN or CLOSE */
+		break;
+	default:
+		if (fd < 0)
+			book_lost(context, record, account);
+		else
+			custody_take(context->custody, context->client, record, account, fd);
+	}
+	return NULL;
+}

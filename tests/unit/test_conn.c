@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/conn.h"
+
+#include <stdbool.h>
+#include <sys/socket.h>
+
+#include "tests/unit/unit.h"
+
+enum { MAX = 8, PER_OWNER = 4 };
+
+struct fixture {
+	struct conns *conns;
+	struct conn_owner root, parent, child, stranger;
+};
+
+static struct conn_owner owner(pid_t pid, pid_t ppid, uid_t uid)
+{
+	return (struct conn_owner){.process = {.pid = pid, .ppid = ppid, .uid = uid}, .pidfd = -1};
+}
+
+static int setup(void **state)
+{
+	static struct fixture fixture;
+
+	fixture.conns = conns_new(MAX, PER_OWNER);
+	fixture.root = owner(10, 1, 0);
+	fixture.parent = owner(20, 1, 1000);
+	fixture.child = owner(21, 20, 1001);
+	fixture.stranger = owner(30, 1, 1002);
+	*state = &fixture;
+	return fixture.conns ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *fixture = *state;
+
+	conns_free(fixture->conns);
+	return 0;
+}
+
+static struct wire_record record_of(uint64_t cookie)
+{
+	struct wire_record record = {.cookie = cookie, .role = ROLE_SERVER, .fd = 5};
+
+	record.local.family = record.remote.family = AF_INET;
+	record.local.port = 80;
+	record.remote.port = (uint16_t)(40000 + cookie);
+	return record;
+}
+
+static struct conn *open_one(struct fixture *fixture, struct conn_owner *by, uint64_t cookie)
+{
+	struct wire_record record = record_of(cookie);
+	bool opened;
+
+	return conn_open(fixture->conns, by, &record, (struct account){0, 0}, 1, &opened);
+}
+
+static void opened_found_and_removed(void **state)
+{
+	struct fixture *fixture = *state;
+	struct conn *conn = open_one(fixture, &fixture->parent, 1);
+
+	assert_non_null(conn);
+	assert_ptr_equal(conn_find(fixture->conns, 1), conn);
+	assert_int_equal(fixture->parent.count, 1);
+	conn_remove(fixture->conns, conn);
+	assert_null(conn_find(fixture->conns, 1));
+	assert_int_equal(fixture->parent.count, 0);
+	assert_int_equal(conns_count(fixture->conns), 0);
+}
+
+static void a_child_that_serves_it_has_it(void **state)
+{
+	struct fixture *fixture = *state;
+	struct wire_record record = record_of(1);
+	struct conn *conn = open_one(fixture, &fixture->parent, 1);
+	bool opened = true;
+
+	assert_ptr_equal(conn_open(fixture->conns, &fixture->child, &record, (struct account){0, 0},
+				   2, &opened),
+			 conn);
+	assert_false(opened);
+	assert_int_equal(conn->pid, 21);
+	assert_int_equal(fixture->parent.count, 0);
+	assert_int_equal(fixture->child.count, 1);
+	conn_owner_gone(fixture->conns, &fixture->parent);
+	assert_ptr_equal(conn_find(fixture->conns, 1), conn);
+}
+
+static void a_stranger_may_not_speak_for_it(void **state)
+{
+	struct fixture *fixture = *state;
+	struct conn *conn = open_one(fixture, &fixture->parent, 1);
+
+	assert_false(conn_speaks_for(conn, &fixture->stranger));
+	assert_true(conn_speaks_for(conn, &fixture->root));
+	assert_null(open_one(fixture, &fixture->stranger, 1));
+	assert_int_equal(conn->pid, 20);
+}
+
+static void limits_hold(void **state)
+{
+	struct fixture *fixture = *state;
+
+	for (uint64_t cookie = 1; cookie <= PER_OWNER; cookie++)
+		assert_non_null(open_one(fixture, &fixture->parent, cookie));
+	assert_null(open_one(fixture, &fixture->parent, 99));
+	assert_non_null(open_one(fixture, &fixture->parent, 1)); /* it is there */
+	for (uint64_t cookie = 11; cookie <= 10 + MAX - PER_OWNER; cookie++)
+		assert_non_null(open_one(fixture, &fixture->root, cookie));
+	assert_null(open_one(fixture, &fixture->stranger, 100));
+}
+
+static void what_is_in_custody_outlives_its_session(void **state)
+{
+	struct fixture *fixture = *state;
+	struct conn *held = open_one(fixture, &fixture->parent, 1);
+
+	open_one(fixture, &fixture->parent, 2);
+	held->custody = CUSTODY_WAITING;
+	assert_int_equal(conn_owner_gone(fixture->conns, &fixture->parent), 1);
+	assert_ptr_equal(conn_find(fixture->conns, 1), held);
+	assert_null(held->owner);
+	assert_null(conn_find(fixture->conns, 2));
+}
+
+static void the_other_end_is_found_where_it_closes_itself(void **state)
+{
+	struct fixture *fixture = *state;
+	struct wire_record record = record_of(1);
+	struct endpoint server = record.remote, client = record.local;
+	struct conn *conn;
+	bool opened;
+
+	record.close_first = FIRST_SELF;
+	record.role = ROLE_CLIENT;
+	conn = conn_open(fixture->conns, &fixture->parent, &record, (struct account){0, 0}, 1,
+			 &opened);
+	assert_ptr_equal(conn_find_self(fixture->conns, &server, &client), conn);
+	assert_null(conn_find_self(fixture->conns, &client, &server));
+	record.cookie = 2; /* the same tuple again, the old one never said that it closed */
+	assert_non_null(conn_open(fixture->conns, &fixture->parent, &record, (struct account){0, 0},
+				  1, &opened));
+	assert_int_equal(conn_find_self(fixture->conns, &server, &client)->cookie, 2);
+	conn_remove(fixture->conns, conn);
+	assert_int_equal(conn_find_self(fixture->conns, &server, &client)->cookie, 2);
+	record.close_first = FIRST_APP; /* a reload */
+	conn_open(fixture->conns, &fixture->parent, &record, (struct account){0, 0}, 1, &opened);
+	assert_null(conn_find_self(fixture->conns, &server, &client));
+}
+
+static void a_walk_survives_removals(void **state)
+{
+	struct fixture *fixture = *state;
+	struct conn_walk walk;
+
+	for (uint64_t cookie = 1; cookie <= 4; cookie++)
+		open_one(fixture, &fixture->parent, cookie);
+	conn_walk_begin(fixture->conns, &walk);
+	assert_int_equal(conn_walk_next(&walk)->cookie, 1);
+	conn_remove(fixture->conns, conn_find(fixture->conns, 1));
+	conn_remove(fixture->conns, conn_find(fixture->conns, 2));
+	assert_int_equal(conn_walk_next(&walk)->cookie, 3);
+	conn_remove(fixture->conns, conn_find(fixture->conns, 4));
+	assert_null(conn_walk_next(&walk));
+	conn_walk_end(fixture->conns, &walk);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(opened_found_and_removed),
+		TEST(a_child_that_serves_it_has_it),
+		TEST(a_stranger_may_not_speak_for_it),
+		TEST(limits_hold),
+		TEST(what_is_in_custody_outlives_its_session),
+		TEST(the_other_end_is_found_where_it_closes_itself),
+		TEST(a_walk_survives_removals),
+	};
+
+	return cmocka_run_group_tests_name("conn", tests, NULL, NULL);
+}
