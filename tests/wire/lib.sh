@@ -125,7 +125,7 @@ declare -A pid_of=()
 wire_cleanup() {
 	local status=$? name pid
 	trap - EXIT
-	trap '' INT TERM
+	trap '' INT TERM HUP
 	for name in "${!pid_of[@]}"; do
 		kill -TERM -- "-${pid_of[$name]}" 2>/dev/null
 		kill -CONT -- "-${pid_of[$name]}" 2>/dev/null
@@ -174,7 +174,7 @@ wire_init() {
 	ns_a=cs$$a
 	ns_b=cs$$b
 	trap wire_cleanup EXIT
-	trap 'exit 130' INT TERM
+	trap 'exit 130' INT TERM HUP
 	if ! ip netns add "$ns_a" 2>"$dir/ns.err" || ! ip netns add "$ns_b" 2>>"$dir/ns.err"; then
 		finished=1
 		skip_all "no network namespaces here: $(tail -n1 "$dir/ns.err")"
