@@ -706,7 +706,7 @@ static void a_fork_that_no_wrapper_saw(void **state)
 static void vfork_changes_nothing_of_ours(void **state)
 {
 #if defined(__SANITIZE_THREAD__)
-	skip(); /* its runtime makes a fork of it */
+	unit_skip("ThreadSanitizer makes a fork of it");
 #endif
 
 	struct pair pair = connected();

@@ -16,7 +16,7 @@ client_curl() {
 		echo 'max-time = 20'
 		[ "$i" = $(($1 - 1)) ] || echo next
 	done >"$file"
-	in_ns b "${CLIENT_STEER[@]}" curl -s -K "$file" 2>>"$dir/clients.log" | grep -c hello
+	in_ns b "${CLIENT_STEER[@]}" curl -s -K "$file" 2>>"$dir/clients.log" | grep -o hello | wc -l
 }
 
 client_wget() {
@@ -25,7 +25,7 @@ client_wget() {
 		urls+=("$2")
 	done
 	in_ns b "${CLIENT_STEER[@]}" wget -q -t 1 -T 20 --no-proxy --no-http-keep-alive -O - "${urls[@]}" \
-		2>>"$dir/clients.log" | grep -c hello
+		2>>"$dir/clients.log" | grep -o hello | wc -l
 }
 
 client_urllib() {

@@ -125,13 +125,14 @@ declare -A pid_of=()
 wire_cleanup() {
 	local status=$? name pid
 	trap - EXIT
-	trap '' INT TERM
+	trap '' INT TERM HUP
 	for name in "${!pid_of[@]}"; do
 		kill -TERM -- "-${pid_of[$name]}" 2>/dev/null
 		kill -CONT -- "-${pid_of[$name]}" 2>/dev/null
 	done
+	wait_for 2 all_gone
 	for name in "${!pid_of[@]}"; do
-		wait_for 2 pid_gone "${pid_of[$name]}" || kill -KILL -- "-${pid_of[$name]}" 2>/dev/null
+		kill -KILL -- "-${pid_of[$name]}" 2>/dev/null
 	done
 	# What left its process group can only be found in our own namespaces.
 	for name in "$ns_a" "$ns_b"; do
@@ -151,6 +152,13 @@ wire_cleanup() {
 	exit "$status"
 }
 
+all_gone() {
+	local name
+	for name in "${!pid_of[@]}"; do
+		pid_gone "${pid_of[$name]}" || return 1
+	done
+}
+
 pid_gone() {
 	! kill -0 "$1" 2>/dev/null || [ "$(ps -o stat= -p "$1" | cut -c1)" = Z ]
 }
@@ -166,7 +174,7 @@ wire_init() {
 	ns_a=cs$$a
 	ns_b=cs$$b
 	trap wire_cleanup EXIT
-	trap 'exit 130' INT TERM
+	trap 'exit 130' INT TERM HUP
 	if ! ip netns add "$ns_a" 2>"$dir/ns.err" || ! ip netns add "$ns_b" 2>>"$dir/ns.err"; then
 		finished=1
 		skip_all "no network namespaces here: $(tail -n1 "$dir/ns.err")"
@@ -216,6 +224,16 @@ stop() {
 	# its children too, if it left any
 	kill -KILL -- "-$pid" 2>/dev/null
 	unset "pid_of[$1]"
+}
+
+# signal NAME SIGNAL: to the process alone; nothing if it is not there
+signal() {
+	[ -z "${pid_of[$1]:-}" ] || kill "-$2" "${pid_of[$1]}"
+}
+
+# child_of NAME: a child of the process, or nothing
+child_of() {
+	[ -z "${pid_of[$1]:-}" ] || pgrep -P "${pid_of[$1]}" | head -n1
 }
 
 running() {
