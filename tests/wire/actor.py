@@ -19,6 +19,7 @@ STEPS, in order, for each connection:
     line          receive up to a newline          recv:N       receive N bytes
     eof           receive until EOF                slow:MS      eof, but a pause every 256 kB, of MS in all
     shut_rd, shut_wr, shut_rdwr, close             reset        SO_LINGER {1,0} and close
+    small         a small SO_RCVBUF
     sleep:MS      linger:S (SO_LINGER {1,S})       opts         note socket options and addresses
     hold          keep it open until SIGTERM       fate:FILE    wait until FILE exists
     exit          end the process (orderly)        exit0        end it with _exit()
@@ -90,6 +91,9 @@ class Conn:
 
     def do_cork(self, _):
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+
+    def do_small(self, _):
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
 
     def do_nagle(self, _):
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0)

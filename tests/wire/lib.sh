@@ -164,6 +164,10 @@ pid_gone() {
 }
 
 wire_init() {
+	[ -n "$wire_plain" ] || [ -x "$closesided" ] || {
+		echo "Bail out! $closesided is not built"
+		exit 1
+	}
 	[ "$(id -u)" = 0 ] || skip_all "needs root, for network namespaces"
 	local tool
 	for tool in ip ss nsenter tcpdump jq setsid "$python"; do

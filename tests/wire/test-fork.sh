@@ -44,7 +44,7 @@ steered slow 10
 # A child that ends without a close: the kernel's, an ordinary FIN; nothing is lost.
 start_listening a leave 8002 "${STEER[@]}" "$python" "$wire_dir/actor.py" fork 8002 \
 	line "send:$body" exit0
-actor_connect "$A4" 8002 10 text:hello eof close >"$dir/leave.out"
+actor_connect "$A4" 8002 10 --together text:hello eof close >"$dir/leave.out"
 is 10 "$(lines_count "$dir/leave.out" ".eof and .error == null and .sha == \"$sha\"")" \
 	"a child that ends without a close: every byte, and EOF"
 capture_section a leave 10

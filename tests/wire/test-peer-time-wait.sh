@@ -89,7 +89,7 @@ is 0 "$(time_wait_among a "$dir/server.conns")" "server: none at the server"
 # With bytes that the peer has not acknowledged it stays with an ordinary close: nothing is lost.
 actor_serve unacked 8004 eof "send:3000000" close
 for ((i = 0; i < 5; i++)); do
-	actor_connect "$A4" 8004 1 text:hello shut_wr sleep:100 slow:300 close
+	actor_connect "$A4" 8004 1 small text:hello shut_wr sleep:100 eof close
 done >"$dir/unacked.out"
 big=$("$python" "$wire_dir/actor.py" hash 3000000)
 is 5 "$(lines_count "$dir/unacked.out" ".error == null and .sha == \"$big\"")" \
