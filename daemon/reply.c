@@ -141,9 +141,7 @@ json_t *reply_conn(const struct loop *loop, const struct conn *conn)
 	json_object_set_new(row, "role", json_string(roles[conn->role]));
 	json_object_set_new(row, "local", endpoint_text(&conn->local));
 	json_object_set_new(row, "remote", endpoint_text(&conn->remote));
-	json_object_set_new(
-		row, "state",
-		json_string(tcp_state_name(conn->state ? conn->state : STATE_ESTABLISHED)));
+	json_object_set_new(row, "state", json_string(tcp_state_name(conn->state)));
 	json_object_set_new(row, "policy", *policy ? json_string(policy) : json_null());
 	json_object_set_new(row, "side", json_string(close_side_word(conn->side)));
 	json_object_set_new(row, "custody", custody_text(conn));
