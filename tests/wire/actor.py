@@ -22,6 +22,7 @@ STEPS, in order, for each connection:
     small         a small SO_RCVBUF
     sleep:MS      linger:S (SO_LINGER {1,S})       opts         note socket options and addresses
     hold          keep it open until SIGTERM       fate:FILE    wait until FILE exists
+    until:FILE    receive until FILE exists, or EOF
     exit          end the process (orderly)        exit0        end it with _exit()
 """
 import errno
@@ -152,7 +153,15 @@ class Conn:
 
     def do_fate(self, path):
         while not os.path.exists(path):
-            time.sleep(0.005)
+            time.sleep(0.03)
+
+    def do_until(self, path):
+        self.sock.settimeout(0.02)
+        while not os.path.exists(path) and not self.note["eof"]:
+            try:
+                self.receive()
+            except TimeoutError:
+                pass
 
     def do_exit(self, _):
         report(self.note)
