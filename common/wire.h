@@ -94,9 +94,10 @@ struct wire_record {
 	uint32_t drain_max_ms;
 	uint8_t grace_learn, peer_time_wait, close_first, pad;
 	uint32_t rtt_us;
-	uint32_t reserved[3];
+	uint32_t quiet_ms; /* since data last went either way */
+	uint32_t reserved[2];
 };
-_Static_assert(sizeof(struct wire_record) == 16 + 40 + 8 + 4 + 12 + 12 + 4 + 4 + 12, "wire");
+_Static_assert(sizeof(struct wire_record) == 16 + 40 + 8 + 4 + 12 + 12 + 4 + 4 + 4 + 8, "wire");
 
 /* SOCKET.policy. `seq` is odd while the daemon rewrites rules, `on` or count; a reader copies,
  * compares, and after WIRE_SEQLOCK_TRIES acts as if there were no policy. */

@@ -201,6 +201,7 @@ static void fill_record(const struct closing *c, struct wire_record *record, enu
 	record->unread = c->facts.unread;
 	record->unacked = c->facts.unacked;
 	record->idle_ms = c->recv_idle_ms;
+	record->quiet_ms = c->facts.idle_ms;
 	record->rtt_us = c->facts.rtt_us;
 }
 

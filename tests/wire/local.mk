@@ -5,6 +5,7 @@ WIRE_TESTS += \
 	tests/wire/test-time-wait-none.sh \
 	tests/wire/test-fork.sh \
 	tests/wire/test-peer-time-wait.sh \
+	tests/wire/test-pool.sh \
 	tests/wire/test-simultaneous.sh \
 	tests/wire/test-half-close.sh \
 	tests/wire/test-shutdown-kinds.sh \
