@@ -312,9 +312,12 @@ static bool publish(struct loop *loop)
 	path_with(loop, WIRE_POLICY_SUFFIX, path, sizeof(path));
 	loop->page =
 		page_new(path, loop->config->rules, loop->config->rule_count, is_switched_on(loop));
-	if (!loop->page)
+	if (!loop->page) {
 		log_error("%s: %m", path);
-	return loop->page != NULL;
+		return false;
+	}
+	patience_publish(loop->patience, page_hints(loop->page));
+	return true;
 }
 
 static bool start(struct loop *loop)
@@ -346,6 +349,7 @@ static void stop(struct loop *loop)
 	unsigned int held = custody_count(loop->custody);
 
 	deadman_stop(); /* from here on the guardian counts the time */
+	patience_publish(loop->patience, NULL);
 	page_free(loop->page);
 	control_free(loop->control);
 	sessions_free(loop->sessions);
