@@ -80,12 +80,12 @@ struct wire_record {
 	uint8_t role;	 /* enum role */
 	uint64_t cookie; /* SO_COOKIE */
 	struct endpoint local, remote;
-	uint32_t policy;	  /* policy_id(), 0: none */
-	int32_t fd;		  /* the program's number for it */
-	uint8_t state;		  /* enum tcp_state at the call, 0: not known */
-	uint8_t action;		  /* enum close_action */
-	uint8_t side;		  /* enum close_side, as known so far */
-	uint8_t how;		  /* WIRE_DEFER: SHUT_WR or SHUT_RDWR */
+	uint32_t policy; /* policy_id(), 0: none */
+	int32_t fd;	 /* the program's number for it */
+	uint8_t state;	 /* enum tcp_state at the call, 0: not known */
+	uint8_t action;	 /* enum close_action */
+	uint8_t side;	 /* enum close_side, as known so far */
+	uint8_t how;	 /* WIRE_DEFER: SHUT_WR or SHUT_RDWR; WIRE_OPEN: 1 if a fork brought it */
 	uint32_t unread, unacked; /* bytes, at the call */
 	uint32_t idle_ms;	  /* since data last came from the peer */
 	/* What of the policy the daemon needs in order to finish: */
@@ -94,9 +94,10 @@ struct wire_record {
 	uint32_t drain_max_ms;
 	uint8_t grace_learn, peer_time_wait, close_first, pad;
 	uint32_t rtt_us;
-	uint32_t reserved[3];
+	uint32_t quiet_ms; /* since data last went either way */
+	uint32_t reserved[2];
 };
-_Static_assert(sizeof(struct wire_record) == 16 + 40 + 8 + 4 + 12 + 12 + 4 + 4 + 12, "wire");
+_Static_assert(sizeof(struct wire_record) == 16 + 40 + 8 + 4 + 12 + 12 + 4 + 4 + 4 + 8, "wire");
 
 /* SOCKET.policy. `seq` is odd while the daemon rewrites rules, `on` or count; a reader copies,
  * compares, and after WIRE_SEQLOCK_TRIES acts as if there were no policy. */

@@ -61,9 +61,26 @@ static void disown(struct conn *conn)
 	conn->owner = NULL;
 }
 
+static void disinherit(struct conn *conn)
+{
+	if (!conn->heir)
+		return;
+	DL_DELETE2(conn->heir->heir_to, conn, heir_prev, heir_next);
+	conn->heir = NULL;
+}
+
+/* The latest fork's child. */
+static void make_heir(struct conn *conn, struct conn_owner *owner)
+{
+	disinherit(conn);
+	conn->heir = owner;
+	DL_APPEND2(owner->heir_to, conn, heir_prev, heir_next);
+}
+
 static void book_under(struct conn *conn, struct conn_owner *owner)
 {
 	disown(conn);
+	conn->let_go = false;
 	conn->owner = owner;
 	DL_APPEND2(owner->conns, conn, owned_prev, owned_next);
 	owner->count++;
@@ -117,6 +134,10 @@ struct conn *conn_open(struct conns *conns, struct conn_owner *owner,
 	*opened = !conn;
 	if (conn && !conn_speaks_for(conn, owner))
 		return NULL;
+	if (conn && record->how && conn->owner && conn->owner != owner && !conn->let_go) {
+		make_heir(conn, owner);
+		return conn;
+	}
 	if (!conn || conn->owner != owner) {
 		if (owner->count >= conns->per_owner)
 			return NULL;
@@ -170,10 +191,29 @@ void conn_remove(struct conns *conns, struct conn *conn)
 	}
 	unindex_tuple(conns, conn);
 	disown(conn);
+	disinherit(conn);
 	HASH_DELETE(hh, conns->by_cookie, conn);
 	DL_DELETE(conns->all, conn);
 	conns->count--;
 	free(conn);
+}
+
+static void inherit(struct conn *conn)
+{
+	struct conn_owner *heir = conn->heir;
+
+	disinherit(conn);
+	book_under(conn, heir);
+}
+
+void conn_let_go(struct conn *conn, const struct conn_owner *owner)
+{
+	if (conn->heir == owner)
+		disinherit(conn);
+	else if (conn->owner == owner && conn->heir)
+		inherit(conn);
+	else if (conn->owner == owner)
+		conn->let_go = true; /* booked here until another says OPEN or CLOSE */
 }
 
 unsigned int conn_owner_gone(struct conns *conns, struct conn_owner *owner)
@@ -181,8 +221,14 @@ unsigned int conn_owner_gone(struct conns *conns, struct conn_owner *owner)
 	unsigned int forgotten = 0;
 	struct conn *conn, *next;
 
+	while (owner->heir_to)
+		disinherit(owner->heir_to);
 	DL_FOREACH_SAFE2(owner->conns, conn, next, owned_next)
 	{
+		if (conn->heir) {
+			inherit(conn);
+			continue;
+		}
 		if (conn->custody != CUSTODY_NONE) {
 			disown(conn);
 			continue;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The model: every connection that a session has told us of, by its socket cookie.
  *
- * A connection is booked under the process that opened it last (a forked child that serves what
- * its parent accepted says OPEN again). It goes when it is closed, or when custody has ended. */
+ * A connection is booked under the process that opened it. A forked child that inherited it is its
+ * heir, and has it once the parent has let go. It goes when it is closed, or when custody ends. */
 #ifndef DAEMON_CONN_H
 #define DAEMON_CONN_H
 
@@ -23,6 +23,7 @@ struct conn_owner {
 	int pidfd;	    /* -1: none */
 	struct conn *conns; /* list by owned_prev, owned_next */
 	unsigned int count;
+	struct conn *heir_to; /* list by heir_prev, heir_next */
 };
 
 enum conn_custody { CUSTODY_NONE, CUSTODY_WAITING, CUSTODY_DRAINING };
@@ -43,6 +44,9 @@ struct conn {
 	uint64_t opened_ms;
 	struct conn_owner *owner; /* NULL: its session has gone */
 	struct conn *owned_prev, *owned_next;
+	struct conn_owner *heir; /* holds it as well; NULL: nobody that we know */
+	struct conn *heir_prev, *heir_next;
+	bool let_go;		  /* its owner has closed its copy */
 	struct conn *prev, *next; /* all, in order of opening */
 	UT_hash_handle hh;	  /* by cookie */
 	UT_hash_handle tuple_hh;  /* by local and remote, if close_first is FIRST_SELF */
@@ -59,8 +63,8 @@ unsigned int conns_count(const struct conns *conns);
  * is booked under. Cookies are easily guessed. */
 bool conn_speaks_for(const struct conn *conn, const struct conn_owner *owner);
 
-/* Books the connection of an OPEN record under owner. NULL if it may not, or at a limit.
- * *opened says whether it is a new one. */
+/* Books the connection of an OPEN record under owner, or makes it the heir. NULL if it may not, or
+ * at a limit. *opened says whether it is a new one. */
 struct conn *conn_open(struct conns *conns, struct conn_owner *owner,
 		       const struct wire_record *record, struct account account, uint64_t now_ms,
 		       bool *opened);
@@ -69,6 +73,9 @@ struct conn *conn_find(struct conns *conns, uint64_t cookie);
 struct conn *conn_find_self(struct conns *conns, const struct endpoint *local,
 			    const struct endpoint *remote);
 void conn_remove(struct conns *conns, struct conn *conn);
+
+/* Its owner or its heir has closed its copy; others hold the connection still. */
+void conn_let_go(struct conn *conn, const struct conn_owner *owner);
 
 /* The session has gone. What is in custody stays, without owner; the rest is forgotten.
  * Returns how many were forgotten. */

@@ -3,6 +3,7 @@
 
 #include "daemon/conn.h"
 #include "daemon/filter.h"
+#include "daemon/kernel.h"
 #include "daemon/log.h"
 #include "daemon/loop.h"
 #include "daemon/reply.h"
@@ -25,7 +26,7 @@ enum {
 	PROTOCOL = 1,
 	LINE_MAX_BYTES = 65536,
 	OUTPUT_HIGH = 262144, /* rows wait while so much is unsent */
-	ROWS_AT_ONCE = 512,
+	BATCHES_AT_ONCE = 8,
 	CLIENTS_MAX = 64,
 };
 
@@ -74,20 +75,50 @@ static void cmd_status(struct client *client, const json_t *request)
 	end(client, NULL);
 }
 
+/* What the kernel says of their states now; of what it does not find (another network namespace),
+ * the last that was heard. */
+static void refresh_states(const struct loop *loop, struct conn *const conns[KERNEL_BATCH],
+			   unsigned int count)
+{
+	struct kernel_query queries[KERNEL_BATCH];
+
+	for (unsigned int i = 0; i < count; i++)
+		queries[i] = (struct kernel_query){
+			.local = conns[i]->local,
+			.remote = conns[i]->remote,
+			.cookie = conns[i]->cookie,
+		};
+	kernel_lookup(loop->kernel, queries, count);
+	for (unsigned int i = 0; i < count; i++)
+		if (!queries[i].error)
+			conns[i]->state = queries[i].state;
+}
+
+/* Sends the rows of one batch. false: there are no more. */
+static bool walk_batch(struct client *client)
+{
+	struct loop *loop = client->control->loop;
+	struct conn *conns[KERNEL_BATCH];
+	unsigned int count = 0;
+
+	while (count < KERNEL_BATCH && (conns[count] = conn_walk_next(&client->walk)))
+		count++;
+	refresh_states(loop, conns, count);
+	for (unsigned int i = 0; i < count; i++)
+		if (filter_matches(&client->filter, loop->book, conns[i]))
+			send_row(client, reply_conn(loop, conns[i]));
+	return count == KERNEL_BATCH;
+}
+
 static void walk_on(struct client *client)
 {
 	struct evbuffer *out = bufferevent_get_output(client->stream);
 	struct loop *loop = client->control->loop;
-	struct conn *conn = NULL;
+	bool more = true;
 
-	for (int i = 0; i < ROWS_AT_ONCE && evbuffer_get_length(out) < OUTPUT_HIGH; i++) {
-		conn = conn_walk_next(&client->walk);
-		if (!conn)
-			break;
-		if (filter_matches(&client->filter, loop->book, conn))
-			send_row(client, reply_conn(loop, conn));
-	}
-	if (conn) {
+	for (int i = 0; more && i < BATCHES_AT_ONCE && evbuffer_get_length(out) < OUTPUT_HIGH; i++)
+		more = walk_batch(client);
+	if (more) {
 		if (evbuffer_get_length(out) == 0) /* nothing matched: come back all the same */
 			bufferevent_trigger(client->stream, EV_WRITE, BEV_OPT_DEFER_CALLBACKS);
 		return;

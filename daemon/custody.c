@@ -2,6 +2,7 @@
 #include "daemon/custody.h"
 
 #include "daemon/closer.h"
+#include "daemon/ending.h"
 #include "daemon/held.h"
 #include "daemon/log.h"
 #include "daemon/sock.h"
@@ -68,10 +69,10 @@ void held_forget(struct held *held)
 	struct custody *custody = held->custody;
 
 	/* Before the descriptor is closed: another thread does that, and epoll would keep it. */
-	if (event_initialized(&held->ready)) {
+	if (held->watched)
 		event_del(&held->ready);
+	if (event_initialized(&held->timer))
 		event_del(&held->timer);
-	}
 	BOOK_ADD(custody->parts.book, held->account, held, (uint64_t)-1);
 	leave_client(held);
 	HASH_DEL(custody->by_cookie, held);
@@ -113,9 +114,8 @@ static void take_facts(struct held *held, const struct wire_record *record,
 	held->unread_at_start = sock_unread(held->fd);
 	if (record->unread > held->unread_at_start)
 		held->unread_at_start = record->unread;
+	held->late = record->quiet_ms >= PATIENCE_LATE_MS;
 	held->quiet = custody_quiet(held->unread_at_start, record->idle_ms, look->rtt_us);
-	if (held->owned)
-		held->receive_buffer = sock_receive_buffer(held->fd);
 }
 
 /* Over a bound the oldest makes room. */
@@ -210,7 +210,7 @@ void custody_take(struct custody *custody, struct custody_client *client,
 	held->account = account;
 	take_terms(held, record);
 	take_facts(held, record, &look);
-	held_begin(held);
+	held_begin(held, &look);
 }
 
 bool custody_program_closed(struct custody *custody, const struct custody_client *client,
@@ -232,24 +232,25 @@ bool custody_awaits_death(const struct custody_client *client)
 
 	DL_FOREACH2(client->held, held, client_next)
 	{
-		if (!held->owned)
+		if (!held->owned && held->type == WIRE_AT_EXIT)
 			return true;
 	}
 	return false;
 }
 
-void custody_client_gone(struct custody *custody, struct custody_client *client, bool dead)
+/* An at-exit duplicate was of a sole owner, which is dead: it is ours. A deferred one may have
+ * other holders, who still read: it stays a duplicate until its end. */
+void custody_client_gone(struct custody_client *client, bool dead)
 {
-	(void)custody;
 	while (client->held) {
 		struct held *held = client->held;
 
 		leave_client(held);
-		if (held->owned)
+		if (held->owned || held->type != WIRE_AT_EXIT)
 			continue;
 		if (dead)
 			held_own(held);
 		else
-			held_end_early(held);
+			ending_let_go(held);
 	}
 }

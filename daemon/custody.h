@@ -4,7 +4,7 @@
  * An owned socket (hand-over) is ours alone: it may be read, and closing it ends the connection.
  * A shared one (deferred shutdown, at-exit) is a duplicate of what a program still uses: it is
  * never read and its flags are never changed. It becomes owned when the program has closed its
- * own, or is dead. */
+ * own as the last one, or was about to exit and is dead. */
 #ifndef DAEMON_CUSTODY_H
 #define DAEMON_CUSTODY_H
 
@@ -53,11 +53,11 @@ void custody_take(struct custody *custody, struct custody_client *client,
 bool custody_program_closed(struct custody *custody, const struct custody_client *client,
 			    uint64_t cookie);
 
-/* Does it hold duplicates whose fate hangs on whether the process lives? */
+/* Does it hold at-exit duplicates, whose fate hangs on whether the process lives? */
 bool custody_awaits_death(const struct custody_client *client);
-/* The session has gone, and its process is dead (or never to be known: what is shared is let
- * go). What is owned stays. */
-void custody_client_gone(struct custody *custody, struct custody_client *client, bool dead);
+/* The session has gone, and with it its process, if that is dead. What is held stays; but an
+ * at-exit duplicate becomes owned, or, if its process lives on, is let go. */
+void custody_client_gone(struct custody_client *client, bool dead);
 
 unsigned int custody_count(const struct custody *custody);
 

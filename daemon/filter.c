@@ -63,7 +63,6 @@ static bool set(struct filter *filter, const char *word, const char *value, char
 /* The words of either spelling; -1: too many. */
 static int split(const json_t *words, char *copy, size_t size, const char *list[WORDS_MAX])
 {
-	size_t at = 0;
 	int count = 0;
 
 	if (json_is_string(words)) {
@@ -78,7 +77,9 @@ static int split(const json_t *words, char *copy, size_t size, const char *list[
 				list[count++] = word;
 		return count;
 	}
-	for (at = 0; at < json_array_size(words); at++) {
+	if (words && !json_is_array(words))
+		return -1;
+	for (size_t at = 0; at < json_array_size(words); at++) {
 		const char *word = json_string_value(json_array_get(words, at));
 
 		if (!word || count == WORDS_MAX)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* One held socket, and its ending: shared by custody.c (who is held, and why) and held.c (what is
- * done to it). */
+/* One held socket, and its ending: shared by custody.c (who is held, and why), held.c (what is to
+ * be done with it) and ending.c (how it ends). */
 #ifndef DAEMON_HELD_H
 #define DAEMON_HELD_H
 
 #include "daemon/custody.h"
 #include "daemon/custody_judge.h"
 #include "daemon/patience.h"
+#include "daemon/sock.h"
 
 #include <event2/event_struct.h>
 #include <uthash.h>
@@ -21,11 +22,12 @@ struct held {
 	uint8_t type; /* enum wire_type that brought it */
 	bool owned;
 	bool draining;
+	bool watched; /* by libevent */
 	bool quiet;
+	bool late; /* see patience.h */
 	bool saw_fin, shut_here;
-	bool fin_answered; /* waiting for our last bytes to be acknowledged */
-	bool waited;	   /* patience let it wait */
-	bool retirable;	   /* in our network namespace */
+	bool waited;	/* patience let it wait */
+	bool retirable; /* in our network namespace */
 	struct endpoint local, remote;
 	struct account account;
 	/* The terms, clamped: */
@@ -34,10 +36,10 @@ struct held {
 	bool grace_learn, reset_peer;
 	uint8_t role, how;
 
-	uint32_t rtt_us, unread_at_start, receive_buffer;
+	uint32_t rtt_us, unread_at_start;
 	uint64_t received_at_start;
 	uint64_t began_ms, deadline_ms; /* of the wait; then of draining */
-	uint64_t drained;
+	uint64_t shut_ms;		/* when draining began */
 	struct event ready, timer;
 	struct held *prev, *next;		/* all, oldest first */
 	struct held *client_prev, *client_next; /* of one session */
@@ -51,14 +53,12 @@ struct custody {
 	struct held *by_cookie;
 };
 
-/* Begins to wait, or ends at once. */
-void held_begin(struct held *held);
+/* Begins to wait, or ends at once; look: what was just seen of it. May free it. */
+void held_begin(struct held *held, const struct sock_look *look);
 /* Looks at the socket and does what is to be done: may free it. */
 void held_check(struct held *held);
 /* Ends it now, as its policy says: frees it. */
 void held_end_early(struct held *held);
-/* Lets a shared one go without doing anything to it: frees it. */
-void held_let_go(struct held *held);
 /* A shared one has become ours. */
 void held_own(struct held *held);
 /* Takes it off all lists and frees it; custody.c. */

@@ -8,9 +8,11 @@ libdaemon_la_SOURCES = \
 	daemon/control.c daemon/control.h \
 	daemon/custody.c daemon/custody.h \
 	daemon/custody_judge.c daemon/custody_judge.h \
+	daemon/ending.c daemon/ending.h \
 	daemon/filter.c daemon/filter.h \
 	daemon/guardian.c daemon/guardian.h \
 	daemon/held.c daemon/held.h \
+	daemon/inbox.c daemon/inbox.h \
 	daemon/kernel.c daemon/kernel.h \
 	daemon/listen.c daemon/listen.h \
 	daemon/log.c daemon/log.h \
@@ -26,7 +28,8 @@ libdaemon_la_SOURCES = \
 	daemon/self.c daemon/self.h \
 	daemon/session.c daemon/session.h \
 	daemon/sock.c daemon/sock.h \
-	daemon/tally.c daemon/tally.h
+	daemon/tally.c daemon/tally.h \
+	daemon/welcome.c daemon/welcome.h
 libdaemon_la_CFLAGS = $(AM_CFLAGS) -pthread
 libdaemon_la_CPPFLAGS = $(AM_CPPFLAGS) \
 	$(EVENT_CFLAGS) $(CONFUSE_CFLAGS) $(MNL_CFLAGS) $(JANSSON_CFLAGS)

@@ -6,6 +6,7 @@
 #include "daemon/conn.h"
 #include "daemon/control.h"
 #include "daemon/custody.h"
+#include "daemon/kernel.h"
 #include "daemon/log.h"
 #include "daemon/page.h"
 #include "daemon/patience.h"
@@ -265,9 +266,12 @@ static bool make_stores(struct loop *loop)
 	if (!loop->events || !loop->base || !loop->book || !loop->conns || !loop->patience ||
 	    !loop->closer)
 		return false;
-	loop->retire = retire_new(loop->base, loop->book);
-	if (!loop->retire)
+	loop->kernel = kernel_open();
+	if (!loop->kernel) {
 		log_error("sock_diag: %m");
+		return false;
+	}
+	loop->retire = retire_new(loop->base, loop->book, loop->kernel);
 	return loop->retire != NULL;
 }
 
@@ -343,6 +347,7 @@ static void stop(struct loop *loop)
 	custody_free(loop->custody);
 	closer_free(loop->closer, CLOSER_PATIENCE_MS);
 	retire_free(loop->retire);
+	kernel_close(loop->kernel);
 	conns_free(loop->conns);
 	patience_free(loop->patience);
 	book_free(loop->book);

@@ -35,6 +35,7 @@ struct loop {
 	struct conns *conns;
 	struct patience *patience;
 	struct closer *closer;
+	struct kernel *kernel;
 	struct retire *retire;
 	struct custody *custody;
 	struct sessions *sessions;

@@ -3,20 +3,35 @@
  *
  * The rooms, from the door inwards:
  *
- *   guardian   starts the loop, watches its heartbeat (pulse), starts another; binds the sockets
- *              (listen), speaks to systemd (notify)
- *   loop       the process that does the work: a libevent base, and on it
- *     page       SOCKET.policy, what every shim reads
- *     session    SOCKET: a process under the shim (process: who it is); its records go to
- *     record       which checks them and tells the others
- *     conn         the model: connections by cookie
- *     custody      held sockets: who and why; held: what is done to one; custody_judge: the
- * decision patience     how long waiting pays self         close-first = self, where both ends are
- * ours closer       helper threads that close retire       TIME_WAITs to be ended; kernel:
- * sock_diag tally        the books control    SOCKET.control: the CLI's; reply: its rows; filter:
- * which of them config     the file as plain data, read whole or not at all caps       the three
- * capabilities that are kept sock       what can be asked of a TCP socket log        one line for
- * what an operator should know */
+ *   guardian    starts the loop, watches its heartbeat, starts another; binds the sockets
+ *     pulse     the heartbeat in shared memory
+ *     listen    the two listening sockets
+ *     notify    what systemd is told
+ *   loop        the process that does the work: a libevent base, and on it
+ *     page      SOCKET.policy, what every shim reads
+ *     session   SOCKET: a process under the shim
+ *       process   who it is
+ *       welcome   what it is given
+ *       inbox     its messages
+ *       record    what they say, checked, and passed on to those below
+ *     conn      the model: connections by cookie
+ *     custody   held sockets: who, and why
+ *       held      one of them: what is seen, and what is to be done
+ *       custody_judge   the decision, pure
+ *       ending    what is done
+ *       patience  how long waiting pays
+ *       self      close-first = self, where both ends are ours
+ *       closer    helper threads that close
+ *     retire    TIME_WAITs to be ended
+ *       kernel    sock_diag
+ *     tally     the books
+ *     control   SOCKET.control: the CLI's
+ *       reply     its rows
+ *       filter    which of them
+ *   config      the file as plain data, read whole or not at all
+ *   caps        the three capabilities that are kept
+ *   sock        what can be asked of a TCP socket
+ *   log         one line for what an operator should know */
 #include <config.h> /* of configure, not daemon/config.h */
 
 #include "daemon/config.h"

@@ -141,6 +141,7 @@ const char *record_take(const struct record_context *context, const struct wire_
 {
 	const char *problem = record_problem(record);
 	struct account account;
+	struct conn *conn;
 
 	if (problem)
 		return problem;
@@ -158,7 +159,10 @@ const char *record_take(const struct record_context *context, const struct wire_
 	case WIRE_CLOSE:
 		take_close(context, record, account);
 		break;
-	case WIRE_LET_GO: /* it stays booked here until another says OPEN or CLOSE */
+	case WIRE_LET_GO:
+		conn = conn_find(context->conns, record->cookie);
+		if (conn)
+			conn_let_go(conn, context->owner);
 		break;
 	default:
 		if (fd < 0)

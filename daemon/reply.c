@@ -141,9 +141,7 @@ json_t *reply_conn(const struct loop *loop, const struct conn *conn)
 	json_object_set_new(row, "role", json_string(roles[conn->role]));
 	json_object_set_new(row, "local", endpoint_text(&conn->local));
 	json_object_set_new(row, "remote", endpoint_text(&conn->remote));
-	json_object_set_new(
-		row, "state",
-		json_string(tcp_state_name(conn->state ? conn->state : STATE_ESTABLISHED)));
+	json_object_set_new(row, "state", json_string(tcp_state_name(conn->state)));
 	json_object_set_new(row, "policy", *policy ? json_string(policy) : json_null());
 	json_object_set_new(row, "side", json_string(close_side_word(conn->side)));
 	json_object_set_new(row, "custody", custody_text(conn));
@@ -159,15 +157,18 @@ struct learned {
 static void add_learned(const struct patience_entry *entry, void *arg)
 {
 	const struct learned *learned = arg;
+	const char *late = entry->late ? ", late closes" : "";
 	char addr[ENDPOINT_TEXT_MAX];
 	json_t *row = json_object();
 
 	if (entry->addr.family)
-		json_object_set_new(row, "key",
-				    json_sprintf("peer %s", endpoint_format_addr(&entry->addr, addr,
-										 sizeof(addr))));
+		json_object_set_new(
+			row, "key",
+			json_sprintf("peer %s%s",
+				     endpoint_format_addr(&entry->addr, addr, sizeof(addr)), late));
 	else
-		json_object_set_new(row, "key", json_sprintf("port %u", (unsigned)entry->port));
+		json_object_set_new(row, "key",
+				    json_sprintf("port %u%s", (unsigned)entry->port, late));
 	set_count(row, "samples", entry->samples);
 	json_object_set_new(row, "success", json_real((double)entry->share));
 	set_count(row, "wait_ms", patience_entry_wait(entry, learned->grace_ms, 0));

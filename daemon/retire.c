@@ -221,7 +221,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	arm(retire);
 }
 
-struct retire *retire_new(struct event_base *base, struct book *book)
+struct retire *retire_new(struct event_base *base, struct book *book, struct kernel *kernel)
 {
 	struct retire *retire = calloc(1, sizeof(*retire));
 
@@ -229,11 +229,7 @@ struct retire *retire_new(struct event_base *base, struct book *book)
 		return NULL;
 	retire->base = base;
 	retire->book = book;
-	retire->kernel = kernel_open();
-	if (!retire->kernel) {
-		free(retire);
-		return NULL;
-	}
+	retire->kernel = kernel;
 	evtimer_assign(&retire->timer, base, on_timer, retire);
 	return retire;
 }
@@ -243,7 +239,6 @@ void retire_free(struct retire *retire)
 	if (!retire)
 		return;
 	event_del(&retire->timer);
-	kernel_close(retire->kernel);
 	free(retire->heap);
 	free(retire);
 }

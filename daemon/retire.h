@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 struct event_base;
+struct kernel;
 struct retire;
 
 struct retire_item {
@@ -24,8 +25,9 @@ struct retire_item {
 	bool booked;
 };
 
-/* May not be permitted to destroy anything: then it counts what stays. NULL with errno. */
-struct retire *retire_new(struct event_base *base, struct book *book);
+/* May not be permitted to destroy anything: then it counts what stays. NULL with errno.
+ * The kernel's socket stays the caller's. */
+struct retire *retire_new(struct event_base *base, struct book *book, struct kernel *kernel);
 void retire_free(struct retire *retire);
 void retire_add(struct retire *retire, const struct retire_item *item, uint32_t after_ms);
 unsigned int retire_pending(const struct retire *retire);

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/session.h"
 
+#include "daemon/inbox.h"
 #include "daemon/log.h"
 #include "daemon/record.h"
+#include "daemon/welcome.h"
 
 #include "common/wire.h"
 
 #include <errno.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <uthash.h>
 #include <utlist.h>
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -27,9 +27,7 @@
 
 enum {
 	ACCEPTS_PER_WAKE = 64,
-	MESSAGES = 32,	       /* in one recvmmsg() */
 	BATCHES_PER_WAKE = 4,  /* then others have their turn */
-	FDS_PER_MESSAGE = 4,   /* one is right; what is more we close ourselves */
 	BAD_MESSAGES_MAX = 64, /* then the session ends */
 	CREDITS_MAX = 256,
 	ACCEPT_PAUSE_MS = 100, /* after EMFILE */
@@ -111,59 +109,6 @@ static int32_t credits_for(const struct session *session, uint32_t nofile)
 	return credits < CREDITS_MAX ? (int32_t)credits : CREDITS_MAX;
 }
 
-/* The memfd of a new session page, or -1. */
-static int make_page(struct session *session, uint32_t nofile)
-{
-	struct session_page *page = MAP_FAILED;
-	int fd = memfd_create("closeside-session", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-	if (fd < 0)
-		return -1;
-	if (ftruncate(fd, sizeof(*page)) == 0)
-		page = mmap(NULL, sizeof(*page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (page == MAP_FAILED ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
-		if (page != MAP_FAILED)
-			munmap(page, sizeof(*page));
-		close(fd);
-		return -1;
-	}
-	page->magic = WIRE_MAGIC;
-	page->version = WIRE_VERSION;
-	page->size = sizeof(*page);
-	session->credits = credits_for(session, nofile);
-	atomic_store(&page->credits, session->credits);
-	session->page = page;
-	return fd;
-}
-
-static bool send_welcome(struct session *session, int page_fd)
-{
-	struct wire_welcome welcome = {
-		.magic = WIRE_MAGIC,
-		.version = WIRE_VERSION,
-		.size = sizeof(welcome),
-	};
-	struct iovec iov = {.iov_base = &welcome, .iov_len = sizeof(welcome)};
-	union {
-		char buf[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control = {.buf = {0}};
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control.buf,
-		.msg_controllen = sizeof(control.buf),
-	};
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
-
-	cmsg->cmsg_level = SOL_SOCKET;
-	cmsg->cmsg_type = SCM_RIGHTS;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(cmsg), &page_fd, sizeof(int));
-	return sendmsg(session->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof(welcome);
-}
-
 /* "tag=WORD" among the comma-separated options. */
 static uint16_t tag_of(struct book *book, const char *options)
 {
@@ -209,13 +154,14 @@ static bool take_hello(struct session *session, const void *message, size_t len)
 	session->tag = tag_of(book, hello.options);
 	if (session->tag)
 		book->tag[session->tag].sessions++;
-	fd = make_page(session, hello.nofile);
-	if (fd < 0) {
+	session->credits = credits_for(session, hello.nofile);
+	session->page = welcome_page_new(session->credits, &fd);
+	if (!session->page) {
 		log_limited(LOG_WARNING, "session page of %s[%d]: %m", process_name(process),
 			    (int)process->pid);
 		return false;
 	}
-	sent = send_welcome(session, fd);
+	sent = welcome_send(session->fd, fd);
 	close(fd);
 	/* A process that has ended already has left records all the same. */
 	return sent || errno == EPIPE || errno == ECONNRESET;
@@ -229,33 +175,7 @@ static void give_credit(struct session *session)
 		atomic_fetch_add_explicit(&session->page->credits, 1, memory_order_release);
 }
 
-/* The descriptors of a message: the first in *fd, the others closed. Returns how many came. */
-static unsigned int take_fds(struct msghdr *msg, int *fd)
-{
-	unsigned int count = 0;
-
-	*fd = -1;
-	for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(msg); cmsg; cmsg = CMSG_NXTHDR(msg, cmsg)) {
-		size_t n;
-
-		if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS)
-			continue;
-		n = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		for (size_t i = 0; i < n; i++) {
-			int one;
-
-			memcpy(&one, CMSG_DATA(cmsg) + i * sizeof(int), sizeof(int));
-			if (count++ == 0)
-				*fd = one;
-			else
-				close(one);
-		}
-	}
-	return count;
-}
-
-static void take_record(struct session *session, const void *message, size_t len, int fd,
-			bool fd_lost)
+static void take_record(struct session *session, const struct inbox_message *message)
 {
 	const struct session_parts *parts = &session->sessions->parts;
 	struct record_context context = {
@@ -270,94 +190,36 @@ static void take_record(struct session *session, const void *message, size_t len
 	struct wire_record record;
 	const char *problem = "a record has a wrong size";
 
-	if (len == sizeof(record)) {
-		memcpy(&record, message, sizeof(record));
-		problem = record_take(&context, &record, fd, fd_lost);
+	if (message->len == sizeof(record)) {
+		memcpy(&record, message->data, sizeof(record));
+		problem = record_take(&context, &record, message->fd, message->fd_lost);
 		if (!problem)
 			return;
 	}
-	if (fd >= 0)
-		close(fd);
+	if (message->fd >= 0)
+		close(message->fd);
 	bad_message(session, problem);
 }
 
 /* false: the session is to end. */
-static bool take_message(struct session *session, struct mmsghdr *message)
+static bool take_message(void *arg, const struct inbox_message *message)
 {
-	struct msghdr *msg = &message->msg_hdr;
-	bool fd_lost = (msg->msg_flags & MSG_CTRUNC) != 0;
-	int fd;
-	unsigned int fds = take_fds(msg, &fd);
+	struct session *session = arg;
 
-	if (message->msg_len == 0) { /* EOF */
-		if (fd >= 0)
-			close(fd);
-		return false;
-	}
 	if (!session->page) {
-		if (fd >= 0)
-			close(fd);
-		return take_hello(session, msg->msg_iov->iov_base, message->msg_len);
+		if (message->fd >= 0)
+			close(message->fd);
+		return take_hello(session, message->data, message->len);
 	}
-	if (fds || fd_lost)
+	if (message->fd >= 0 || message->fd_lost)
 		give_credit(session);
-	if (fd_lost && !fds) {
+	if (message->fd_lost) {
 		session->sessions->lost++;
 		log_limited(LOG_WARNING, "descriptors handed over are lost: "
 					 "the limit of open files is reached");
 	}
-	take_record(session, msg->msg_iov->iov_base, message->msg_len, fd, fd_lost && !fds);
+	take_record(session, message);
 	return session->bad < BAD_MESSAGES_MAX;
-}
-
-static struct batch {
-	struct mmsghdr messages[MESSAGES];
-	struct iovec iov[MESSAGES];
-	char data[MESSAGES][sizeof(struct wire_hello) + 8]; /* more: oversized */
-	union {
-		char buf[CMSG_SPACE(FDS_PER_MESSAGE * sizeof(int))];
-		struct cmsghdr align;
-	} control[MESSAGES];
-} batch;
-
-static void batch_prepare(void)
-{
-	for (int i = 0; i < MESSAGES; i++) {
-		batch.iov[i].iov_base = batch.data[i];
-		batch.iov[i].iov_len = sizeof(batch.data[i]);
-		batch.messages[i].msg_hdr = (struct msghdr){
-			.msg_iov = &batch.iov[i],
-			.msg_iovlen = 1,
-			.msg_control = batch.control[i].buf,
-			.msg_controllen = sizeof(batch.control[i].buf),
-		};
-	}
-}
-
-/* Reads what is there. false: the session is to end. */
-static bool read_batch(struct session *session, bool *more)
-{
-	bool goes_on = true;
-	int n;
-
-	*more = false;
-	batch_prepare();
-	n = recvmmsg(session->fd, batch.messages, MESSAGES, MSG_DONTWAIT | MSG_CMSG_CLOEXEC, NULL);
-	if (n < 0) {
-		/* A peer that ended without reading its welcome: its records are there still. */
-		*more = errno == EINTR || errno == ECONNRESET;
-		return *more || errno == EAGAIN;
-	}
-	for (int i = 0; i < n; i++) { /* to the end: each may hold a descriptor */
-		int fd;
-
-		if (goes_on)
-			goes_on = take_message(session, &batch.messages[i]);
-		else if (take_fds(&batch.messages[i].msg_hdr, &fd) && fd >= 0)
-			close(fd);
-	}
-	*more = n == MESSAGES;
-	return goes_on;
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
@@ -368,7 +230,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	for (int i = 0; more && i < BATCHES_PER_WAKE; i++) {
-		if (!read_batch(session, &more)) {
+		if (!inbox_read(session->fd, take_message, session, &more)) {
 			session_end(session);
 			return;
 		}
@@ -387,7 +249,7 @@ static void session_free(struct session *session, bool dead)
 	struct sessions *sessions = session->sessions;
 	unsigned int forgotten;
 
-	custody_client_gone(sessions->parts.custody, &session->client, dead);
+	custody_client_gone(&session->client, dead);
 	forgotten = conn_owner_gone(sessions->parts.conns, &session->owner);
 	if (dead) { /* killed: the kernel closed them, we were not told how */
 		struct account account = {.tag = session->tag};
@@ -397,7 +259,7 @@ static void session_free(struct session *session, bool dead)
 	if (session->tag)
 		sessions->parts.book->tag[session->tag].sessions--;
 	if (session->page)
-		munmap(session->page, sizeof(*session->page));
+		welcome_page_free(session->page);
 	if (session->owner.pidfd >= 0)
 		close(session->owner.pidfd);
 	session->user->sessions--;

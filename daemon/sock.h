@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Is it TCP, if it can be looked at (sock_look)? */
 bool sock_is_tcp(int fd);
 /* SO_COOKIE; 0 on failure. */
 uint64_t sock_cookie(int fd);

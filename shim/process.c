@@ -160,7 +160,9 @@ bool process_start(void)
 /* Exactly one thread of the child gets here, since a fork copies one only. */
 static void start_anew(void)
 {
-	if (!fork_reset())
+	if (fork_reset())
+		steer_inherited();
+	else
 		steer_uncounted();
 	channel_forget();
 	rules_after_fork();

@@ -51,6 +51,7 @@ void publish_open(int fd, uint32_t word, uint64_t cookie, const struct slot_info
 
 	record_init(&record, fd, word, cookie, info);
 	record.type = WIRE_OPEN;
+	record.how = word & SLOT_INHERITED ? 1 : 0;
 	if (publish_find(word, info, &terms, &policy))
 		record_terms(&record, &terms, policy);
 	channel_publish(&record);

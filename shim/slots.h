@@ -29,7 +29,7 @@ enum {
 	SLOT_EPOLL_LOST = 1 << 8,  /* in more epoll sets than we remember */
 	SLOT_SHUT_FIRST = 1 << 9,  /* shutdown(SHUT_WR) went out in ESTABLISHED */
 	SLOT_SHUT_LATER = 1 << 10, /* ... and in CLOSE_WAIT */
-	SLOT_SHUT_RD = 1 << 11,	   /* with a deferred shutdown: the reading half is shut already */
+	SLOT_INHERITED = 1 << 11,  /* SLOT_CONN: this process has it by a fork */
 };
 
 enum { SLOT_SETS = 2, SLOTS_MAX = 1 << 20 };

@@ -28,6 +28,9 @@
 /* At exit: no more than so many hand-overs, and no longer than so long. */
 enum { EXIT_MAX = 256, EXIT_MS = 50 };
 
+/* A fork child tells the daemon of so many inherited connections at once. */
+enum { TELL_AT_ONCE = 8 };
+
 /* A connection that is being closed or shut down. */
 struct closing {
 	int fd;
@@ -198,6 +201,7 @@ static void fill_record(const struct closing *c, struct wire_record *record, enu
 	record->unread = c->facts.unread;
 	record->unacked = c->facts.unacked;
 	record->idle_ms = c->recv_idle_ms;
+	record->quiet_ms = c->facts.idle_ms;
 	record->rtt_us = c->facts.rtt_us;
 }
 
@@ -604,4 +608,25 @@ static void leave_alone(int fd, uint64_t cookie)
 void steer_uncounted(void)
 {
 	each_connection(leave_alone);
+}
+
+static void mark_inherited(int fd, uint64_t cookie)
+{
+	(void)cookie;
+	slot_set_flag(fd, SLOT_INHERITED);
+}
+
+void steer_inherited(void)
+{
+	each_connection(mark_inherited);
+}
+
+void steer_forked(void)
+{
+	int high = slots_high(), count = 0;
+
+	for (int fd = 0; fd < high && count <= TELL_AT_ONCE; fd++)
+		count += slot_kind(fd) == SLOT_CONN;
+	if (count > 0 && count <= TELL_AT_ONCE && process_enter())
+		channel_open();
 }

@@ -48,6 +48,12 @@ void steer_spawning(void);    /* what is not close-on-exec is shared for good */
 /* In a child whose fork no wrapper saw: what it inherited is left alone, here and everywhere. */
 void steer_uncounted(void);
 
+/* In a fork child, as its first act there: what it has is inherited. Where that is little, as in a
+ * process for each connection, the daemon is told at once whose they are now; where it is much, as
+ * in a child that saves or execs, when the child first does something with TCP. */
+void steer_inherited(void);
+void steer_forked(void);
+
 /* This one is shared for good, with whom we can't see. */
 void steer_pin(int fd);
 

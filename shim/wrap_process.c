@@ -30,8 +30,10 @@
 		return call;         \
 	steer_forking();             \
 	pid = call;                  \
-	if (pid == 0)                \
+	if (pid == 0) {              \
+		steer_forked();      \
 		return 0;            \
+	}                            \
 	saved = errno;               \
 	if (pid < 0)                 \
 		steer_fork_failed(); \

@@ -7,6 +7,7 @@ UNIT_TESTS += \
 	tests/unit/test_conn \
 	tests/unit/test_custody_judge \
 	tests/unit/test_endpoint \
+	tests/unit/test_filter \
 	tests/unit/test_glob \
 	tests/unit/test_holders \
 	tests/unit/test_parse \

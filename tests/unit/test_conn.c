@@ -89,6 +89,38 @@ static void a_child_that_serves_it_has_it(void **state)
 	assert_ptr_equal(conn_find(fixture->conns, 1), conn);
 }
 
+static void a_child_that_inherited_it_has_it_once_the_parent_has_let_go(void **state)
+{
+	struct fixture *fixture = *state;
+	struct wire_record record = record_of(1);
+	struct conn *conn = open_one(fixture, &fixture->parent, 1);
+	bool opened;
+
+	record.how = 1;
+	conn_open(fixture->conns, &fixture->child, &record, (struct account){0, 0}, 2, &opened);
+	assert_int_equal(conn->pid, 20);
+	conn_let_go(conn, &fixture->parent);
+	assert_int_equal(conn->pid, 21);
+	assert_int_equal(fixture->child.count, 1);
+	conn_remove(fixture->conns, conn);
+	assert_int_equal(fixture->child.count, 0);
+}
+
+static void an_heir_that_has_gone_inherits_nothing(void **state)
+{
+	struct fixture *fixture = *state;
+	struct wire_record record = record_of(1);
+	struct conn *conn = open_one(fixture, &fixture->parent, 1);
+	bool opened;
+
+	record.how = 1;
+	conn_open(fixture->conns, &fixture->child, &record, (struct account){0, 0}, 2, &opened);
+	assert_int_equal(conn_owner_gone(fixture->conns, &fixture->child), 0);
+	assert_int_equal(conn->pid, 20);
+	assert_int_equal(conn_owner_gone(fixture->conns, &fixture->parent), 1);
+	assert_null(conn_find(fixture->conns, 1));
+}
+
 static void a_stranger_may_not_speak_for_it(void **state)
 {
 	struct fixture *fixture = *state;
@@ -175,6 +207,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(opened_found_and_removed),
 		TEST(a_child_that_serves_it_has_it),
+		TEST(a_child_that_inherited_it_has_it_once_the_parent_has_let_go),
+		TEST(an_heir_that_has_gone_inherits_nothing),
 		TEST(a_stranger_may_not_speak_for_it),
 		TEST(limits_hold),
 		TEST(what_is_in_custody_outlives_its_session),

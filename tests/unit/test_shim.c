@@ -632,6 +632,8 @@ static void the_child_closes_last(void **state)
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	channel = accept(daemon_listener, NULL, NULL); /* the child's own */
 	assert_true(receive(channel, &hello, sizeof(hello), &fd));
+	expect(WIRE_OPEN, pair.cookie, &record, NULL);
+	assert_int_equal(record.how, 1); /* by inheritance */
 	expect(WIRE_HAND_OVER, pair.cookie, &record, &held);
 	assert_int_equal(cookie_of(held), pair.cookie);
 	close(held);
@@ -656,6 +658,7 @@ static void while_a_child_holds_it_nothing_is_steered(void **state)
 	}
 	close(pair.server);
 	expect(WIRE_LET_GO, pair.cookie, NULL, NULL);
+	close(accept(daemon_listener, NULL, NULL)); /* the child has told of it */
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	close(pair.client);
@@ -706,7 +709,7 @@ static void a_fork_that_no_wrapper_saw(void **state)
 static void vfork_changes_nothing_of_ours(void **state)
 {
 #if defined(__SANITIZE_THREAD__)
-	skip(); /* its runtime makes a fork of it */
+	unit_skip("ThreadSanitizer makes a fork of it");
 #endif
 
 	struct pair pair = connected();

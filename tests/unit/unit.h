@@ -18,4 +18,11 @@ static inline struct CMUnitTest unit_row(const char *name, CMUnitTestFunction ru
 	return (struct CMUnitTest){name, run, NULL, NULL, (void *)(uintptr_t)row};
 }
 
+/* Leaves the test that calls it; the reason is shown with its name. */
+#define unit_skip(reason)                        \
+	do {                                     \
+		print_message("# %s\n", reason); \
+		skip();                          \
+	} while (0)
+
 #endif

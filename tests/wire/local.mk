@@ -1,6 +1,7 @@
 # Real programs in network namespaces of their own; one or two of them run at a time. C programs
-# that they need go to check_PROGRAMS, files that they read to EXTRA_DIST.
+# that they need go to check_PROGRAMS, files that they read to EXTRA_DIST. The longest come first.
 WIRE_TESTS += \
+	tests/wire/test-pool.sh \
 	tests/wire/test-daemon-dies.sh \
 	tests/wire/test-matrix.sh \
 	tests/wire/test-shutdown-kinds.sh \
@@ -18,7 +19,13 @@ WIRE_TESTS += \
 	tests/wire/test-restart.sh \
 	tests/wire/test-simultaneous.sh \
 	tests/wire/test-peer-time-wait.sh
+
+# Also run against a daemon with sanitizers: short ones that take it through all that it does.
+WIRE_SAMPLE = \
+	tests/wire/test-fork.sh \
+	tests/wire/test-time-wait-none.sh
+
 EXTRA_DIST += \
 	tests/wire/lib.sh tests/wire/servers.sh tests/wire/clients.sh \
 	tests/wire/conns.awk tests/wire/actor.py tests/wire/client.py tests/wire/ctl.py \
-	tests/wire/fetch.mjs tests/wire/load.py tests/wire/wire.py
+	tests/wire/fetch.mjs tests/wire/load.py tests/wire/pool.py tests/wire/wire.py

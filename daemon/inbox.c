@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/inbox.h"
+
+#include "common/wire.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+	MESSAGES = 32,	     /* in one recvmmsg() */
+	FDS_PER_MESSAGE = 4, /* one is right; what is more we close, or the kernel does */
+};
+
+static struct batch {
+	struct mmsghdr messages[MESSAGES];
+	struct iovec iov[MESSAGES];
+	char data[MESSAGES][sizeof(struct wire_hello) + 8];
+	union {
+		char buf[CMSG_SPACE(FDS_PER_MESSAGE * sizeof(int))];
+		struct cmsghdr align;
+	} control[MESSAGES];
+} batch;
+
+static void prepare(void)
+{
+	for (int i = 0; i < MESSAGES; i++) {
+		batch.iov[i].iov_base = batch.data[i];
+		batch.iov[i].iov_len = sizeof(batch.data[i]);
+		batch.messages[i].msg_hdr = (struct msghdr){
+			.msg_iov = &batch.iov[i],
+			.msg_iovlen = 1,
+			.msg_control = batch.control[i].buf,
+			.msg_controllen = sizeof(batch.control[i].buf),
+		};
+	}
+}
+
+/* The descriptors of a message: the first in *fd, the others closed. Returns how many came. */
+static unsigned int take_fds(struct msghdr *msg, int *fd)
+{
+	unsigned int count = 0;
+
+	*fd = -1;
+	for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(msg); cmsg; cmsg = CMSG_NXTHDR(msg, cmsg)) {
+		size_t n;
+
+		if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS)
+			continue;
+		n = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		for (size_t i = 0; i < n; i++) {
+			int one;
+
+			memcpy(&one, CMSG_DATA(cmsg) + i * sizeof(int), sizeof(int));
+			if (count++ == 0)
+				*fd = one;
+			else
+				close(one);
+		}
+	}
+	return count;
+}
+
+static struct inbox_message unpack(struct mmsghdr *received)
+{
+	struct inbox_message message = {
+		.data = received->msg_hdr.msg_iov->iov_base,
+		.len = received->msg_len,
+	};
+	unsigned int fds = take_fds(&received->msg_hdr, &message.fd);
+
+	message.fd_lost = !fds && (received->msg_hdr.msg_flags & MSG_CTRUNC);
+	return message;
+}
+
+bool inbox_read(int fd, bool (*take)(void *arg, const struct inbox_message *message), void *arg,
+		bool *more)
+{
+	bool goes_on = true;
+	int n;
+
+	prepare();
+	n = recvmmsg(fd, batch.messages, MESSAGES, MSG_DONTWAIT | MSG_CMSG_CLOEXEC, NULL);
+	if (n < 0) {
+		/* A peer that ended without reading its welcome: its records are there still. */
+		*more = errno == EINTR || errno == ECONNRESET;
+		return *more || errno == EAGAIN;
+	}
+	for (int i = 0; i < n; i++) { /* to the end: each may hold a descriptor */
+		struct inbox_message message = unpack(&batch.messages[i]);
+
+		if (goes_on && message.len > 0)
+			goes_on = take(arg, &message);
+		else if (message.fd >= 0)
+			close(message.fd);
+		if (message.len == 0) /* EOF */
+			goes_on = false;
+	}
+	*more = n == MESSAGES;
+	return goes_on;
+}
