@@ -18,7 +18,11 @@ WIRE_TESTS += \
 	tests/wire/test-v6.sh \
 	tests/wire/test-restart.sh \
 	tests/wire/test-simultaneous.sh \
-	tests/wire/test-peer-time-wait.sh
+	tests/wire/test-peer-time-wait.sh \
+	tests/wire/test-close-cost.sh
+
+check_PROGRAMS += tests/wire/closes
+tests_wire_closes_SOURCES = tests/wire/closes.c
 
 # Also run against a daemon with sanitizers: short ones that take it through all that it does.
 WIRE_SAMPLE = \
