@@ -286,7 +286,7 @@ daemon_restart() {
 }
 
 daemon_answers() {
-	ctl "$1" status pid
+	ctl "$1" status pid >/dev/null
 }
 
 # steer NAME [OPTIONS]: "${STEER[@]}" PROGRAM runs it under the shim of that daemon
