@@ -115,6 +115,8 @@ static void take_facts(struct held *held, const struct wire_record *record,
 	held->unread_at_start = sock_unread(held->fd);
 	if (record->unread > held->unread_at_start)
 		held->unread_at_start = record->unread;
+	held->probe = record->patience == PATIENCE_PROBED;
+	held->late = record->quiet_ms >= WIRE_LATE_MS;
 	held->quiet = custody_quiet(held->unread_at_start, record->idle_ms, look->rtt_us);
 }
 

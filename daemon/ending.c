@@ -36,17 +36,18 @@ struct patience_case ending_case(const struct held *held)
 		.remote = held->remote,
 		.grace_ms = held->grace_ms,
 		.rtt_us = held->rtt_us,
+		.late = held->late,
+		.probe = held->probe,
 	};
 }
 
-void ending_learn(struct held *held, bool success)
+void ending_learn(struct held *held, enum patience_result result)
 {
 	struct patience_case about = ending_case(held);
 	uint64_t now = wire_now_ms();
 
 	if (held->waited)
-		patience_learn(held->custody->parts.patience, &about, success, waited_ms(held),
-			       now);
+		patience_learn(held->custody->parts.patience, &about, result, waited_ms(held), now);
 }
 
 /* Books how it ended. The program will still say CLOSE for a shared one: its connection stays,
@@ -152,7 +153,7 @@ void ending_peer(struct held *held)
 	} else if (held->type == WIRE_DEFER) {
 		shutdown(held->fd, SHUT_WR);
 	}
-	ending_learn(held, true);
+	ending_learn(held, PEER_CLOSED);
 	BOOK_ADD(held->custody->parts.book, held->account, time_wait_avoided, 1);
 	settle(held, OUTCOME_PEER, SIDE_PEER);
 	if (!held->owned)
@@ -172,7 +173,7 @@ void ending_new_request(struct held *held)
 {
 	struct book *book = held->custody->parts.book;
 
-	ending_learn(held, false);
+	ending_learn(held, PEER_WENT_ON);
 	BOOK_ADD(book, held->account, unread_bytes, sock_unread(held->fd));
 	settle(held, OUTCOME_EARLY, SIDE_RESET);
 	drop(held, closer_close);

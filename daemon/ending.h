@@ -10,7 +10,7 @@
 void ending_drain(struct held *held, uint64_t max);
 /* Tells patience how the wait went, if there was one. */
 struct patience_case ending_case(const struct held *held);
-void ending_learn(struct held *held, bool success);
+void ending_learn(struct held *held, enum patience_result result);
 
 /* The peer's FIN is here, and RST in answer, as the policy wants it, would cost the peer what it
  * has not acknowledged: true while that is to be waited for. */

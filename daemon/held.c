@@ -92,7 +92,7 @@ static void begin_draining(struct held *held)
 {
 	struct conn *conn = conn_find(held->custody->parts.conns, held->cookie);
 
-	ending_learn(held, false);
+	ending_learn(held, PEER_WENT_ON);
 	shutdown(held->fd, SHUT_WR);
 	held->draining = true;
 	held->shut_ms = wire_now_ms();
@@ -139,7 +139,7 @@ static void act(struct held *held, enum custody_verdict verdict, bool has_data)
 		begin_draining(held);
 		break;
 	case VERDICT_GRACE:
-		ending_learn(held, false);
+		ending_learn(held, PEER_STAYED);
 		/* fallthrough */
 	case VERDICT_US:
 		ending_first(held, outcome_of_grace(held), SIDE_US);

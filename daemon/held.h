@@ -24,6 +24,7 @@ struct held {
 	bool draining;
 	bool watched; /* by libevent */
 	bool quiet;
+	bool late, probe; /* see patience.h */
 	bool saw_fin, shut_here;
 	bool waited;	/* patience let it wait */
 	bool retirable; /* in our network namespace */

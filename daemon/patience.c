@@ -25,6 +25,7 @@ enum {
 struct patience {
 	struct patience_entry port[PORT_SETS][WAYS];
 	struct patience_entry peer[PEER_SETS][WAYS];
+	_Atomic uint8_t *hints;
 };
 
 struct patience *patience_new(void)
@@ -49,6 +50,7 @@ static struct patience_entry port_key(const struct patience_case *about)
 		.policy = about->policy,
 		.role = about->role,
 		.port = service_port(about),
+		.late = about->late,
 	};
 }
 
@@ -64,7 +66,7 @@ static struct patience_entry peer_key(const struct patience_case *about)
 static bool same_key(const struct patience_entry *a, const struct patience_entry *b)
 {
 	return a->policy == b->policy && a->role == b->role && a->port == b->port &&
-	       !memcmp(&a->addr, &b->addr, sizeof(a->addr));
+	       a->late == b->late && !memcmp(&a->addr, &b->addr, sizeof(a->addr));
 }
 
 static uint32_t hash_bytes(uint32_t hash, const void *data, size_t len)
@@ -84,6 +86,7 @@ static uint32_t hash_key(const struct patience_entry *key)
 	hash = hash_bytes(hash, &key->policy, sizeof(key->policy));
 	hash = hash_bytes(hash, &key->port, sizeof(key->port));
 	hash = hash_bytes(hash, &key->role, sizeof(key->role));
+	hash = hash_bytes(hash, &key->late, sizeof(key->late));
 	return hash ^ (hash >> 15);
 }
 
@@ -159,6 +162,8 @@ static bool hardly_pays(const struct patience_entry *entry)
 {
 	uint32_t enough = entry->addr.family ? PATIENCE_PEER_SAMPLES : PATIENCE_PORT_SAMPLES;
 
+	if (!entry->paid)
+		return entry->samples >= PATIENCE_PEER_SAMPLES;
 	return entry->samples >= enough && entry->share < SHARE_LOW;
 }
 
@@ -183,6 +188,20 @@ uint32_t patience_entry_wait(const struct patience_entry *entry, uint32_t grace_
 	return hardly_pays(entry) ? 0 : paying_wait(entry, grace_ms, rtt_us);
 }
 
+/* A late close: by what is known of its kind, or while that is nothing, by the prompt ones. */
+static bool late_pays(struct patience *patience, const struct patience_case *about,
+		      const struct patience_entry *entry, uint64_t now_ms)
+{
+	struct patience_case prompt = *about;
+	const struct patience_entry *known;
+
+	if (entry->samples >= PATIENCE_PEER_SAMPLES)
+		return entry->share >= SHARE_START;
+	prompt.late = false;
+	known = port_entry(patience, &prompt, now_ms);
+	return known->successes >= LEARNED && known->share >= SHARE_START;
+}
+
 uint32_t patience_next(struct patience *patience, const struct patience_case *about,
 		       uint64_t now_ms)
 {
@@ -190,8 +209,8 @@ uint32_t patience_next(struct patience *patience, const struct patience_case *ab
 
 	if (entry->samples < PATIENCE_PEER_SAMPLES)
 		entry = port_entry(patience, about, now_ms);
-	if (hardly_pays(entry)) {
-		if (++entry->skipped < PATIENCE_PROBE)
+	if (hardly_pays(entry) || (about->late && !late_pays(patience, about, entry, now_ms))) {
+		if (!about->probe && ++entry->skipped < PATIENCE_PROBE)
 			return 0;
 		entry->skipped = 0;
 		return about->grace_ms;
@@ -214,6 +233,7 @@ static void learn(struct patience_entry *entry, bool success, uint32_t waited_ms
 	entry->samples++;
 	if (!success)
 		return;
+	entry->paid = true;
 	entry->bucket[bucket_of(waited_ms)]++;
 	if (++entry->successes < HISTORY)
 		return;
@@ -224,13 +244,40 @@ static void learn(struct patience_entry *entry, bool success, uint32_t waited_ms
 	}
 }
 
-void patience_learn(struct patience *patience, const struct patience_case *about, bool success,
-		    uint32_t waited_ms, uint64_t now_ms)
+void patience_publish(struct patience *patience, _Atomic uint8_t *hints)
 {
-	bool whole = waited_ms >= about->grace_ms;
+	patience->hints = hints;
+}
+
+static void publish_hint(struct patience *patience, const struct patience_case *about,
+			 uint64_t now_ms)
+{
+	struct patience_case prompt = *about, late = *about;
+	unsigned int index = wire_hint_index(about->policy, about->role, service_port(about));
+	const struct patience_entry *entry;
+	uint8_t hint = 0;
+
+	if (!patience->hints)
+		return;
+	prompt.late = false;
+	late.late = true;
+	if (hardly_pays(port_entry(patience, &prompt, now_ms)))
+		hint |= HINT_PROMPT_VAIN;
+	entry = port_entry(patience, &late, now_ms);
+	if (!hardly_pays(entry) && late_pays(patience, &late, entry, now_ms))
+		hint |= HINT_LATE_PAYS;
+	atomic_store_explicit(&patience->hints[index], hint, memory_order_relaxed);
+}
+
+void patience_learn(struct patience *patience, const struct patience_case *about,
+		    enum patience_result result, uint32_t waited_ms, uint64_t now_ms)
+{
+	bool whole = waited_ms >= about->grace_ms || result == PEER_WENT_ON;
+	bool success = result == PEER_CLOSED;
 
 	learn(port_entry(patience, about, now_ms), success, waited_ms, whole, PORT_WEIGHT);
 	learn(peer_entry(patience, about, now_ms), success, waited_ms, whole, PEER_WEIGHT);
+	publish_hint(patience, about, now_ms);
 }
 
 static void visit_set(const struct patience_entry *set, uint32_t policy,

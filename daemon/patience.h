@@ -8,20 +8,27 @@
  * A shortened wait that fails says little: was the peer slower than usual, or will it never close?
  * The next wait then takes the whole grace, and only whole waits count against a peer.
  *
+ * A close that is not in one breath with the last data sent or received (a worker that reloads and
+ * closes what it keeps alive) is a kind of its own: its peer has not been told that the end is
+ * near, and may be about to ask again. Until such closes are known on their own account they are
+ * waited for only where prompt ones pay.
+ *
  * Pure: time is passed in, nothing is called. The tables are of fixed size; the entry used least
  * recently makes room. */
 #ifndef DAEMON_PATIENCE_H
 #define DAEMON_PATIENCE_H
 
 #include "common/endpoint.h"
+#include "common/wire.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 enum {
-	PATIENCE_PROBE = 64,	    /* one close in so many waits although it does not pay */
+	PATIENCE_PROBE = WIRE_PROBE,
 	PATIENCE_PORT_SAMPLES = 16, /* what it takes to give up on a port */
-	PATIENCE_PEER_SAMPLES = 4,  /* from here on a peer's own entry decides */
+	PATIENCE_PEER_SAMPLES =
+		4, /* from here on a peer decides for itself; enough if none ever paid */
 	PATIENCE_WAIT_MIN_MS = 100, /* a busy machine's scheduler is not the peer */
 	PATIENCE_BUCKETS = 40,	    /* half powers of two of a millisecond */
 };
@@ -33,6 +40,8 @@ struct patience_case {
 	struct endpoint local, remote;
 	uint32_t grace_ms;
 	uint32_t rtt_us;
+	bool late;  /* the last data was WIRE_LATE_MS before, or more */
+	bool probe; /* to be waited for although it does not pay */
 };
 
 struct patience_entry {
@@ -41,6 +50,8 @@ struct patience_entry {
 	uint16_t port;
 	uint8_t role;
 	bool used;
+	bool late;
+	bool paid;	  /* the peer has closed first, once at least */
 	bool doubt;	  /* a shortened wait has failed: the next one is whole */
 	uint32_t samples; /* waits, successful or not */
 	float share;	  /* of successful ones, exponentially weighted */
@@ -53,15 +64,24 @@ struct patience_entry {
 
 struct patience;
 
+/* How a wait ended. */
+enum patience_result {
+	PEER_CLOSED, /* first */
+	PEER_STAYED, /* silent to the end of the wait */
+	PEER_WENT_ON /* it asked again, or was still sending: it will not close first */
+};
+
 struct patience *patience_new(void);
 void patience_free(struct patience *patience);
+
+/* Where shims read whether waiting pays: WIRE_HINTS bytes of the policy page, or NULL. */
+void patience_publish(struct patience *patience, _Atomic uint8_t *hints);
 
 /* How long to wait for the peer's FIN, at most the grace; 0: do not wait. */
 uint32_t patience_next(struct patience *patience, const struct patience_case *about,
 		       uint64_t now_ms);
-/* How it went: the peer closed first after waited_ms, or had not when the wait ended. */
-void patience_learn(struct patience *patience, const struct patience_case *about, bool success,
-		    uint32_t waited_ms, uint64_t now_ms);
+void patience_learn(struct patience *patience, const struct patience_case *about,
+		    enum patience_result result, uint32_t waited_ms, uint64_t now_ms);
 
 /* What an entry would make a connection with these two wait, for people. */
 uint32_t patience_entry_wait(const struct patience_entry *entry, uint32_t grace_ms,

@@ -157,15 +157,18 @@ struct learned {
 static void add_learned(const struct patience_entry *entry, void *arg)
 {
 	const struct learned *learned = arg;
+	const char *late = entry->late ? ", late closes" : "";
 	char addr[ENDPOINT_TEXT_MAX];
 	json_t *row = json_object();
 
 	if (entry->addr.family)
-		json_object_set_new(row, "key",
-				    json_sprintf("peer %s", endpoint_format_addr(&entry->addr, addr,
-										 sizeof(addr))));
+		json_object_set_new(
+			row, "key",
+			json_sprintf("peer %s%s",
+				     endpoint_format_addr(&entry->addr, addr, sizeof(addr)), late));
 	else
-		json_object_set_new(row, "key", json_sprintf("port %u", (unsigned)entry->port));
+		json_object_set_new(row, "key",
+				    json_sprintf("port %u%s", (unsigned)entry->port, late));
 	set_count(row, "samples", entry->samples);
 	json_object_set_new(row, "success", json_real((double)entry->share));
 	set_count(row, "wait_ms", patience_entry_wait(entry, learned->grace_ms, 0));

@@ -52,7 +52,7 @@ static uint32_t one(struct patience *patience, const struct patience_case *about
 	uint32_t wait = patience_next(patience, about, now_ms);
 
 	if (wait)
-		patience_learn(patience, about, after_ms <= wait,
+		patience_learn(patience, about, after_ms <= wait ? PEER_CLOSED : PEER_STAYED,
 			       after_ms <= wait ? after_ms : wait, now_ms);
 	return wait;
 }
@@ -169,6 +169,59 @@ static void each_kind_of_peer_gets_what_suits_it(void **state)
 	assert_int_equal(closer_skips, 0);
 }
 
+static void a_late_close_is_waited_for_where_prompt_ones_pay(void **state)
+{
+	struct patience_case about = server_case(2, 40000);
+	unsigned int waited = 0;
+
+	about.late = true;
+	for (unsigned int i = 1; i < PATIENCE_PROBE; i++)
+		waited += one(*state, &about, NEVER, i) > 0;
+	assert_int_equal(waited, 0);
+	about.late = false;
+	for (unsigned int i = 0; i < 100; i++)
+		one(*state, &about, 3, i);
+	about.late = true;
+	for (unsigned int i = 0; i < 100; i++)
+		waited += one(*state, &about, 3, i) > 0;
+	assert_int_equal(waited, 100);
+}
+
+static void late_closes_that_do_not_pay_leave_prompt_ones_alone(void **state)
+{
+	struct patience_case prompt = server_case(2, 40000), late = prompt;
+	unsigned int waited = 0;
+
+	late.late = true;
+	for (unsigned int i = 0; i < 200; i++) {
+		assert_true(one(*state, &prompt, 3, i) > 0);
+		if (i >= 20)
+			waited += one(*state, &late, NEVER, i) > 0;
+	}
+	assert_in_range(waited, 1, 8);
+}
+
+static void what_shims_are_told(void **state)
+{
+	struct patience_case reader = server_case(2, 40000), closer = reader;
+	static _Atomic uint8_t hints[WIRE_HINTS];
+	_Atomic uint8_t *of_80 = &hints[wire_hint_index(POLICY, ROLE_SERVER, 80)];
+	_Atomic uint8_t *of_81 = &hints[wire_hint_index(POLICY, ROLE_SERVER, 81)];
+
+	patience_publish(*state, hints);
+	closer.local.port = 81;
+	for (unsigned int i = 0; i < 30; i++) {
+		one(*state, &reader, NEVER, i);
+		one(*state, &closer, 3, i);
+	}
+	assert_int_equal(atomic_load(of_80), HINT_PROMPT_VAIN);
+	assert_int_equal(atomic_load(of_81), HINT_LATE_PAYS);
+	/* A shim's probe is waited for, and one success is enough for more. */
+	reader.probe = true;
+	assert_int_equal(one(*state, &reader, 3, 40), GRACE);
+	assert_int_equal(atomic_load(of_80) & HINT_PROMPT_VAIN, 0);
+}
+
 static void a_client_is_keyed_by_the_server(void **state)
 {
 	struct patience_case about = server_case(2, 80);
@@ -230,6 +283,9 @@ int main(void)
 		TEST(the_wait_is_a_few_round_trips_at_least),
 		TEST(a_peer_that_becomes_slower_is_followed),
 		TEST(each_kind_of_peer_gets_what_suits_it),
+		TEST(a_late_close_is_waited_for_where_prompt_ones_pay),
+		TEST(late_closes_that_do_not_pay_leave_prompt_ones_alone),
+		TEST(what_shims_are_told),
 		TEST(a_client_is_keyed_by_the_server),
 		TEST(more_peers_than_there_is_room_for),
 		TEST(what_was_learned_can_be_listed),

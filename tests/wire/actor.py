@@ -10,7 +10,8 @@
 for each connection goes to stdout once its steps are done, with what the steps learned.
 
 OPTIONS: --bind ADDRESS (0.0.0.0; with `connect` the source), --dual (:: and IPv4 by mapped
-addresses), --no-reuse (without SO_REUSEADDR), --backlog N, --together, --ready-fd N.
+addresses), --no-reuse (without SO_REUSEADDR), --backlog N, --keepalive (on the listener),
+--getsockname (between bind and connect; it must stay true), --together.
 
 STEPS, in order, for each connection:
     text:WORD     send WORD and a newline          send:N       send N bytes of a known pattern
@@ -22,6 +23,7 @@ STEPS, in order, for each connection:
     small         a small SO_RCVBUF
     sleep:MS      linger:S (SO_LINGER {1,S})       opts         note socket options and addresses
     hold          keep it open until SIGTERM       fate:FILE    wait until FILE exists
+    until:FILE    receive until FILE exists, or EOF
     exit          end the process (orderly)        exit0        end it with _exit()
 """
 import errno
@@ -152,7 +154,15 @@ class Conn:
 
     def do_fate(self, path):
         while not os.path.exists(path):
-            time.sleep(0.005)
+            time.sleep(0.03)
+
+    def do_until(self, path):
+        self.sock.settimeout(0.02)
+        while not os.path.exists(path) and not self.note["eof"]:
+            try:
+                self.receive()
+            except TimeoutError:
+                pass
 
     def do_exit(self, _):
         report(self.note)
@@ -220,6 +230,8 @@ def listener(port, options):
         s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
     if not options.get("no-reuse"):
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if options.get("keepalive"):
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     s.bind((options.get("bind", "::" if options.get("dual") else "0.0.0.0"), port))
     s.listen(int(options.get("backlog", 4096)))
     return s
@@ -256,13 +268,17 @@ def connect(host, port, count, options, steps):
         try:
             if "bind" in options:
                 sock.bind((options["bind"], 0))
-                if "getsockname" in options:
-                    sock.getsockname()
+            if "getsockname" in options:
+                asked = sock.getsockname()
             sock.connect((host, port))
         except OSError as error:
             failed += 1
             report({"error": errno.errorcode.get(error.errno, str(error)), "step": "connect",
                     "ms": {}, "got": 0})
+            return
+        if "getsockname" in options and "bind" in options and sock.getsockname() != asked:
+            failed += 1
+            report({"error": "another name", "step": "connect", "ms": {}, "got": 0})
             return
         took = (time.monotonic() - begin) * 1000
         note = Conn(sock).run(steps)
