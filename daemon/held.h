@@ -49,7 +49,8 @@ struct held {
 struct custody {
 	struct custody_parts parts;
 	unsigned int max, per_client, count;
-	struct held *all;
+	struct held *all; /* oldest first */
+	struct custody_client *clients;
 	struct held *by_cookie;
 };
 

@@ -293,6 +293,7 @@ static bool make_services(struct loop *loop)
 		.book = loop->book,
 		.conns = loop->conns,
 		.retire = loop->retire,
+		.closer = loop->closer,
 	};
 
 	loop->custody =
