@@ -7,6 +7,7 @@
 #include "daemon/control.h"
 #include "daemon/custody.h"
 #include "daemon/deadman.h"
+#include "daemon/discover.h"
 #include "daemon/kernel.h"
 #include "daemon/log.h"
 #include "daemon/page.h"
@@ -314,6 +315,8 @@ static bool publish(struct loop *loop)
 		page_new(path, loop->config->rules, loop->config->rule_count, is_switched_on(loop));
 	if (!loop->page)
 		log_error("%s: %m", path);
+	else
+		loop->discover = discover_new(loop->base, loop->kernel, loop->conns, path);
 	return loop->page != NULL;
 }
 
@@ -347,6 +350,7 @@ static void stop(struct loop *loop)
 
 	deadman_stop(); /* from here on the guardian counts the time */
 	page_free(loop->page);
+	discover_free(loop->discover);
 	control_free(loop->control);
 	sessions_free(loop->sessions);
 	custody_free(loop->custody);
