@@ -294,6 +294,7 @@ static bool make_services(struct loop *loop)
 		.book = loop->book,
 		.conns = loop->conns,
 		.retire = loop->retire,
+		.closer = loop->closer,
 	};
 
 	loop->custody =
@@ -313,11 +314,13 @@ static bool publish(struct loop *loop)
 	path_with(loop, WIRE_POLICY_SUFFIX, path, sizeof(path));
 	loop->page =
 		page_new(path, loop->config->rules, loop->config->rule_count, is_switched_on(loop));
-	if (!loop->page)
+	if (!loop->page) {
 		log_error("%s: %m", path);
-	else
-		loop->discover = discover_new(loop->base, loop->kernel, loop->conns, path);
-	return loop->page != NULL;
+		return false;
+	}
+	patience_publish(loop->patience, page_hints(loop->page));
+	loop->discover = discover_new(loop->base, loop->kernel, loop->conns, path);
+	return true;
 }
 
 static bool start(struct loop *loop)
@@ -349,6 +352,7 @@ static void stop(struct loop *loop)
 	unsigned int held = custody_count(loop->custody);
 
 	deadman_stop(); /* from here on the guardian counts the time */
+	patience_publish(loop->patience, NULL);
 	page_free(loop->page);
 	discover_free(loop->discover);
 	control_free(loop->control);

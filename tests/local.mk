@@ -33,7 +33,7 @@ AM_TESTS_ENVIRONMENT = \
 lint: all
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS="$(LINT_TESTS)"
 
-bench: all
+bench: all $(check_PROGRAMS)
 	for bench in $(BENCHES); do \
 		top_srcdir=$$(cd $(top_srcdir) && pwd) top_builddir=$$(pwd) \
 			bash $(top_srcdir)/$$bench || exit; \

@@ -1,18 +1,28 @@
 # Real programs in network namespaces of their own; one or two of them run at a time. C programs
-# that they need go to check_PROGRAMS, files that they read to EXTRA_DIST.
+# that they need go to check_PROGRAMS, files that they read to EXTRA_DIST. The longest come first.
 WIRE_TESTS += \
-	tests/wire/test-matrix.sh \
-	tests/wire/test-time-wait-none.sh \
-	tests/wire/test-fork.sh \
-	tests/wire/test-peer-time-wait.sh \
 	tests/wire/test-pool.sh \
-	tests/wire/test-simultaneous.sh \
-	tests/wire/test-half-close.sh \
+	tests/wire/test-daemon-dies.sh \
+	tests/wire/test-matrix.sh \
 	tests/wire/test-shutdown-kinds.sh \
-	tests/wire/test-cork.sh \
+	tests/wire/test-bad-input.sh \
 	tests/wire/test-eof-readers.sh \
+	tests/wire/test-fork.sh \
+	tests/wire/test-reload.sh \
+	tests/wire/test-time-wait-none.sh \
+	tests/wire/test-keys.sh \
+	tests/wire/test-half-close.sh \
 	tests/wire/test-slow-reader.sh \
-	tests/wire/test-413.sh
+	tests/wire/test-413.sh \
+	tests/wire/test-cork.sh \
+	tests/wire/test-v6.sh \
+	tests/wire/test-restart.sh \
+	tests/wire/test-simultaneous.sh \
+	tests/wire/test-peer-time-wait.sh \
+	tests/wire/test-close-cost.sh
+
+check_PROGRAMS += tests/wire/closes
+tests_wire_closes_SOURCES = tests/wire/closes.c
 
 # Also run against a daemon with sanitizers: short ones that take it through all that it does.
 WIRE_SAMPLE = \
@@ -22,4 +32,4 @@ WIRE_SAMPLE = \
 EXTRA_DIST += \
 	tests/wire/lib.sh tests/wire/servers.sh tests/wire/clients.sh \
 	tests/wire/conns.awk tests/wire/actor.py tests/wire/client.py tests/wire/ctl.py \
-	tests/wire/fetch.mjs
+	tests/wire/fetch.mjs tests/wire/load.py tests/wire/pool.py tests/wire/wire.py

@@ -1,0 +1,93 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# 20,000 short connections from a client that knows where an answer ends to an unmodified nginx,
+# plain and with close-first = peer, in pairs: how many TIME_WAITs the server is left with, and what
+# steering costs. WIRE_COUNT, WIRE_PAIRS: other numbers.
+# shellcheck source=tests/wire/lib.sh
+. "${top_srcdir:-$(dirname "$0")/../..}/tests/wire/lib.sh"
+
+count=${WIRE_COUNT:-20000}
+pairs=${WIRE_PAIRS:-7}
+client=$top_builddir/tests/bench/short_conns
+
+wire_init
+have nginx || skip_all "nginx is not installed"
+[ -x "$client" ] || skip_all "$client is not built"
+# The client's TIME_WAITs need ports, and each run a port of the server's.
+in_ns b sysctl -qw net.ipv4.ip_local_port_range="1024 65535"
+for ns in a b; do
+	in_ns $ns sysctl -qw net.ipv4.tcp_max_tw_buckets=1000000 2>/dev/null
+done
+
+# server plain|steered BASE
+server() {
+	local i
+	mkdir -p "$dir/$1"
+	cat >"$dir/$1/nginx.conf" <<-END
+		daemon off;
+		pid $dir/$1/pid;
+		worker_processes 2;
+		error_log $dir/$1/error.log;
+		events { worker_connections 4096; }
+		http {
+			access_log off;
+			keepalive_timeout 0;
+			client_body_temp_path $dir/$1/1; proxy_temp_path $dir/$1/2;
+			fastcgi_temp_path $dir/$1/3; uwsgi_temp_path $dir/$1/4; scgi_temp_path $dir/$1/5;
+			server {
+				$(for ((i = 0; i <= pairs; i++)); do echo "listen $(($2 + i)) backlog=4096;"; done)
+				location / { return 200 "hello\n"; }
+			}
+		}
+	END
+	start_listening a "$1" "$2" "${STEER[@]}" nginx -e "$dir/$1/error.log" -c "$dir/$1/nginx.conf"
+}
+
+# run plain|steered PORT: sets answered, seconds, left
+run() {
+	read -r answered seconds < <(in_ns b "$client" "$A4" "$2" "$count" 2)
+	left=$(time_wait a "sport = :$2")
+	echo "$seconds" >>"$dir/$1.seconds"
+	echo "$left" >>"$dir/$1.left"
+	[ "$answered" = "$count" ] || failed=$((failed + count - answered))
+}
+
+median() {
+	sort -n "$1" | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
+}
+
+daemon_start a <<-END
+	policy web { role = server  program = {nginx}  close-first = peer }
+END
+plain
+server plain 8100
+steer a
+server steered 8200
+
+failed=0
+run plain 8100 # to warm up
+run steered 8200
+rm "$dir"/*.seconds "$dir"/*.left
+for ((pair = 1; pair <= pairs; pair++)); do
+	order='plain steered'
+	[ $((pair % 2)) = 0 ] || order='steered plain'
+	for which in $order; do
+		base=8100
+		[ "$which" = plain ] || base=8200
+		run $which $((base + pair))
+	done
+	p=$(tail -n1 "$dir/plain.seconds") s=$(tail -n1 "$dir/steered.seconds")
+	ratio=$(awk "BEGIN { printf \"%.4f\", $p / $s }")
+	echo "$ratio" >>"$dir/ratio"
+	note "pair $pair: plain $(awk "BEGIN { printf \"%d\", $count / $p }")/s," \
+		"steered $(awk "BEGIN { printf \"%d\", $count / $s }")/s, throughput ratio $ratio;" \
+		"TIME_WAITs at the server $(tail -n1 "$dir/plain.left") and $(tail -n1 "$dir/steered.left")"
+done
+plain_left=$(median "$dir/plain.left") steered_left=$(sort -n "$dir/steered.left" | tail -n1)
+note "throughput steered to plain, $pairs pairs of $count: median $(median "$dir/ratio")," \
+	"from $(sort -n "$dir/ratio" | head -n1) to $(sort -n "$dir/ratio" | tail -n1) (expected 0.97)"
+note "TIME_WAITs at the server: plain $plain_left (median), steered $steered_left (most)"
+note "daemon: $(ctl a status custody)"
+is 0 $failed "every request is answered"
+at_most $((plain_left / 100)) "$steered_left" "server-side TIME_WAITs: at most 1 % of plain"
+finish
