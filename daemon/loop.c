@@ -7,6 +7,7 @@
 #include "daemon/control.h"
 #include "daemon/custody.h"
 #include "daemon/deadman.h"
+#include "daemon/discover.h"
 #include "daemon/kernel.h"
 #include "daemon/log.h"
 #include "daemon/page.h"
@@ -318,6 +319,7 @@ static bool publish(struct loop *loop)
 		return false;
 	}
 	patience_publish(loop->patience, page_hints(loop->page));
+	loop->discover = discover_new(loop->base, loop->kernel, loop->conns, path);
 	return true;
 }
 
@@ -352,6 +354,7 @@ static void stop(struct loop *loop)
 	deadman_stop(); /* from here on the guardian counts the time */
 	patience_publish(loop->patience, NULL);
 	page_free(loop->page);
+	discover_free(loop->discover);
 	control_free(loop->control);
 	sessions_free(loop->sessions);
 	custody_free(loop->custody);
