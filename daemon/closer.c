@@ -34,7 +34,8 @@ struct closer {
 	unsigned int helpers, busy;
 	bool stop;
 	/* The loop's own: */
-	uint64_t seen_taken, seen_ms;
+	uint64_t seen_taken;
+	uint64_t stuck_ms; /* when it was first seen not to move, 0: it moves */
 };
 
 /* What is dropped, a program may still use: its SO_LINGER {1, 0} is none of our business. A time
@@ -210,14 +211,13 @@ void closer_check(struct closer *closer, uint64_t now_ms)
 	pthread_mutex_lock(&closer->lock);
 	stuck = closer->count > 0 && closer->taken == closer->seen_taken;
 	can = closer->helpers < HELPERS_MAX;
-	if (!stuck) {
-		closer->seen_taken = closer->taken;
-		closer->seen_ms = now_ms;
-	}
+	closer->seen_taken = closer->taken;
 	pthread_mutex_unlock(&closer->lock);
-	if (!stuck || now_ms - closer->seen_ms < STUCK_MS)
+	if (!stuck || !closer->stuck_ms)
+		closer->stuck_ms = stuck ? now_ms : 0;
+	if (!stuck || now_ms - closer->stuck_ms < STUCK_MS)
 		return;
-	closer->seen_ms = now_ms;
+	closer->stuck_ms = now_ms;
 	log_limited(LOG_WARNING,
 		    "a close() has blocked: someone sets SO_LINGER on a socket handed over%s",
 		    can ? "" : "; no helper is left");

@@ -45,8 +45,8 @@ class Record(ctypes.Structure):
 assert ctypes.sizeof(Record) == 112
 
 
-def hello(version=VERSION, size=1024, magic=MAGIC):
-    return struct.pack("=IHHII", magic, version, size, 1024, 0).ljust(1024, b"\0")
+def hello(version=VERSION, size=1024, magic=MAGIC, options=b""):
+    return struct.pack("=IHHII1000s8x", magic, version, size, 1024, 0, options)
 
 
 def record(kind, cookie=0, **members):
@@ -132,7 +132,9 @@ def hand_over(session, sock, kind=HAND_OVER, **members):
 
 def at_eof(peer, seconds=0):
     """Has the other end closed?"""
-    return bool(select.select([peer], [], [], seconds)[0]) and peer.recv(1) == b""
+    events = select.poll()
+    events.register(peer, select.POLLIN)
+    return bool(events.poll(seconds * 1000)) and peer.recv(1) == b""
 
 
 # --- WHAT ---
@@ -149,6 +151,27 @@ def no_hello(path, _):
         served += session.served
         alive += session.is_alive()
     return {"served": served, "alive": alive, "sent": len(messages)}
+
+
+def options(path, _):
+    """Nonsense in the options: served all the same, by its socket it is a shim."""
+    texts = [b"\xff" * 1000, b"=,=,,", b"tag=" + b"x" * 996, b"tag=", b"tag=a,tag=b", b"%s%n"]
+    served = 0
+    for text in texts:
+        session = Session(path, greet=False)
+        session.send(hello(options=text))
+        session.welcome()
+        served += session.served
+    return {"served": served, "sent": len(texts)}
+
+
+def silent(path, number):
+    """Connections that say nothing, one that says it explicitly, and one that leaves at once."""
+    sessions = [Session(path, greet=False) for _ in range(number)]
+    sessions[0].send(b"")
+    sessions[0].welcome()
+    Session(path, greet=False).send(hello())
+    return {"served": sessions[0].served, "alive": sum(s.is_alive() for s in sessions)}
 
 
 def version(path, number):

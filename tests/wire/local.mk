@@ -5,6 +5,7 @@ WIRE_TESTS += \
 	tests/wire/test-daemon-dies.sh \
 	tests/wire/test-matrix.sh \
 	tests/wire/test-shutdown-kinds.sh \
+	tests/wire/test-hostile.sh \
 	tests/wire/test-bad-input.sh \
 	tests/wire/test-eof-readers.sh \
 	tests/wire/test-fork.sh \
@@ -32,4 +33,4 @@ WIRE_SAMPLE = \
 EXTRA_DIST += \
 	tests/wire/lib.sh tests/wire/servers.sh tests/wire/clients.sh \
 	tests/wire/conns.awk tests/wire/actor.py tests/wire/client.py tests/wire/ctl.py \
-	tests/wire/fetch.mjs tests/wire/load.py tests/wire/pool.py tests/wire/wire.py
+	tests/wire/fetch.mjs tests/wire/load.py tests/wire/pool.py tests/wire/hostile.py

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# What should not come, at the sockets and from processes: the daemon goes on, says what it counted,
-# and nobody else notices.
+# What should not come from whoever starts things: a second daemon, a stale socket, a command that
+# the shim cannot enter. What should not come over the sockets is in test-hostile.sh.
 # shellcheck disable=SC2317 # functions that wait_for calls
 # shellcheck source=tests/wire/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -26,39 +26,6 @@ undisturbed() {
 	is "10 10" "$(lines_count "$dir/other.out" '.error == null and .got == 4') $(conns_count \
 		"$dir/other.conns" 'first == "b"')" "$1: others are steered as ever"
 }
-
-# --- messages ---
-for test in garbage short oversized version options records nothing not_tcp many_fds; do
-	check "socket: $test" in_ns a timeout 60 "$python" "$wire_dir/wire.py" "$dir/a.socket" $test
-done
-check "control socket: bad requests are refused" timeout 90 "$python" "$wire_dir/wire.py" \
-	"$dir/a.socket.control" control
-check "bad messages are counted" ctl_least a status bad_messages 1
-note "bad messages: $(ctl a status bad_messages); refused in custody: $(ctl a status custody.refused)"
-check "descriptors that are not TCP are counted" ctl_least a status custody.refused 1
-undisturbed "bad messages"
-
-# --- a process that hands over far too many ---
-flood=${WIRE_FLOOD:-100000}
-in_ns a "$python" "$wire_dir/wire.py" "$dir/a.socket" flood "$flood" >"$dir/flood.out" 2>&1 &
-flooder=$!
-flooding() {
-	[ "$(ctl a status custody.held)" -ge 100 ]
-}
-wait_for 20 flooding
-undisturbed "while one process hands over $flood"
-wait "$flooder"
-is 0 $? "a process hands over $flood: it goes on"
-note "$(tail -n2 "$dir/flood.out")"
-note "custody: $(ctl a status custody)"
-early=$(ctl a status custody.early)
-at_least 1 "${early:-0}" "the oldest were ended early"
-undisturbed "after it"
-is "${daemon:-}" "$(ctl a status pid)" "it is the same daemon all along"
-if [ -z "$wire_plain" ]; then
-	check "it has said so, at most a few times" test "$(wc -l <"$dir/closesided-a.log")" -lt 60
-	note "its log:" "$(tail -n 12 "$dir/closesided-a.log")"
-fi
 
 # --- a second daemon, a stale socket ---
 second=$("$closesided" -c "$dir/a.conf" -s "$dir/a.socket" -f 2>&1)

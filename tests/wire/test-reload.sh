@@ -76,29 +76,44 @@ check "on succeeds" switch on
 next b "on: steered again"
 
 # --- wrong configs ---
+# said_so LINE TIMES
+said_so() {
+	[ "$(grep -cE "a\.conf${1:+:$1}: .*; the old policies stay in force" "$dir/closesided-a.log")" = "$2" ]
+}
+
+# broken LINE NAME: "a.conf:LINE: why", or "a.conf: why" if LINE is empty; by the command, and by SIGHUP
 broken() {
+	local line=$1 before
+	shift
+	before=$(grep -cE "a\.conf${line:+:$line}: .*; the old policies stay in force" "$dir/closesided-a.log")
 	if reload; then
 		not_ok "$1: reload says no" "$(cat "$dir/reload.out")"
 	else
 		ok "$1: reload says no"
 	fi
 	note "$1: $(head -n2 "$dir/reload.out")"
-	check "$1: it names the file" grep -q 'a\.conf' "$dir/reload.out"
+	check "$1: it names the file${line:+ and the line}" grep -qE "a\.conf${line:+:$line}: " "$dir/reload.out"
+	signal closesided-a HUP
+	check "$1: so does the log, by either way" wait_for 5 said_so "$line" $((before + 2))
 	is 2 "$(ctl a status policies)" "$1: the old policies stay in force"
 }
 echo 'policy web { close-frist = peer }' >"$dir/a.conf"
-broken "an unknown key"
+broken 1 "an unknown key"
 echo 'policy web { close-first = perr }' >"$dir/a.conf"
-broken "a wrong value"
+broken 1 "a wrong value"
 echo 'policy web { close-first = app' >"$dir/a.conf"
-broken "a missing brace"
+broken 1 "a missing brace"
 printf 'policy web { close-first = app }\npolicy web { close-first = app }\n' >"$dir/a.conf"
-broken "a name used twice"
+broken 2 "a name used twice"
 rm "$dir/a.conf"
 mkdir "$dir/a.conf"
-broken "a directory"
+broken "" "a directory"
 rmdir "$dir/a.conf"
-broken "a missing file"
+broken "" "a missing file"
+: >"$dir/a.conf"
+broken 1 "an empty file"
+printf 'policy web {\n\tlinger = abort\n}\n' >"$dir/a.conf"
+broken 2 "linger = abort without allow-data-loss"
 next b "after all that: steered as before"
 
 finish
