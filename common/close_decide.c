@@ -36,6 +36,8 @@ static bool is_idle(const struct close_facts *facts)
 /* Why this connection cannot be handed over now; CLOSE_REASON_COUNT if it can. */
 static enum close_reason hand_over_obstacle(const struct close_facts *facts)
 {
+	if (facts->vain)
+		return WHY_VAIN;
 	if (facts->unsafe)
 		return WHY_UNSAFE;
 	if (!facts->daemon_ready)

@@ -36,6 +36,7 @@ enum close_action {
 	X(WHY_LINGER, "the policy sets SO_LINGER")                                       \
 	X(WHY_PEER_FIRST, "close-first = peer")                                          \
 	X(WHY_IDLE, "idle: the peer is not about to close")                              \
+	X(WHY_VAIN, "waiting for these peers hardly ever pays")                          \
 	X(WHY_UNSAFE, "asynchronous I/O, a ULP, or an epoll set that cannot be cleared") \
 	X(WHY_NO_DAEMON, "the daemon cannot take it")                                    \
 	X(WHY_TIME_WAIT, "time-wait says what stays here")                               \
@@ -59,6 +60,7 @@ struct close_facts {
 	bool app_linger;   /* the program set SO_LINGER, here or on the listener */
 	bool unsafe;	   /* O_ASYNC, a ULP, or epoll sets that cannot be cleared */
 	bool daemon_ready; /* heartbeat fresh and a credit left */
+	bool vain;	   /* waiting hardly ever pays here, as the daemon has learned */
 	bool deferred;	   /* a shutdown was deferred: the daemon holds a duplicate */
 	uint32_t unread;   /* bytes in the receive queue (SIOCINQ) */
 	uint32_t unacked;  /* bytes sent and not acknowledged, or not sent (SIOCOUTQ) */

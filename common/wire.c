@@ -45,6 +45,13 @@ bool wire_split_socket(const char *text, char path[WIRE_PATH_MAX], const char **
 	return true;
 }
 
+unsigned int wire_hint_index(uint32_t policy, uint8_t role, uint16_t port)
+{
+	uint32_t hash = (policy ^ ((uint32_t)port << 8) ^ role) * 2654435761u;
+
+	return (hash >> 16) % WIRE_HINTS;
+}
+
 const char *wire_type_word(unsigned int type)
 {
 	static const char *const words[WIRE_TYPE_COUNT] = {[WIRE_NONE] = "none",

@@ -33,6 +33,9 @@ enum {
 	WIRE_HEARTBEAT_MS = 100,	/* the daemon writes it so often */
 	WIRE_HEARTBEAT_STALE_MS = 1000, /* older than that: no hand-over */
 	WIRE_SEQLOCK_TRIES = 8,
+	WIRE_HINTS = 1024,
+	WIRE_PROBE = 64,   /* one close in so many waits although it does not pay */
+	WIRE_LATE_MS = 10, /* a close so long after the last data is a late one */
 };
 
 /* CLOSESIDE_SOCKET is "PATH" or "PATH?OPTIONS". OPTIONS are "key=value,..." of one policy for
@@ -73,6 +76,13 @@ enum wire_type {
 		WIRE_TYPE_COUNT
 };
 
+/* What the shim has made of the hints. */
+enum wire_patience {
+	PATIENCE_ASKED,	 /* the daemon decides how long to wait */
+	PATIENCE_PROBED, /* it does not pay, but this one is to be waited for */
+	PATIENCE_SPARED, /* it does not pay: not handed over */
+};
+
 struct wire_record {
 	uint32_t magic;
 	uint16_t version;
@@ -92,12 +102,20 @@ struct wire_record {
 	uint32_t grace_ms;
 	int32_t time_wait_ms;
 	uint32_t drain_max_ms;
-	uint8_t grace_learn, peer_time_wait, close_first, pad;
+	uint8_t grace_learn, peer_time_wait, close_first;
+	uint8_t patience; /* enum wire_patience */
 	uint32_t rtt_us;
 	uint32_t quiet_ms; /* since data last went either way */
 	uint32_t reserved[2];
 };
 _Static_assert(sizeof(struct wire_record) == 16 + 40 + 8 + 4 + 12 + 12 + 4 + 4 + 4 + 8, "wire");
+
+/* Whether waiting pays for the peers of a policy and port, so that a close that nobody waits for is
+ * not handed over at all. Late closes do not until it is known that they do. */
+enum wire_hint {
+	HINT_PROMPT_VAIN = 1, /* waiting after a prompt close does not pay */
+	HINT_LATE_PAYS = 2,
+};
 
 /* SOCKET.policy. `seq` is odd while the daemon rewrites rules, `on` or count; a reader copies,
  * compares, and after WIRE_SEQLOCK_TRIES acts as if there were no policy. */
@@ -112,6 +130,8 @@ struct policy_page {
 	_Atomic uint64_t heartbeat_ms; /* CLOCK_MONOTONIC_COARSE */
 	_Atomic uint32_t retired;      /* 1: this daemon has gone; open the file again */
 	uint32_t count;
+	/* What grace has learned: at wire_hint_index(), bits of enum wire_hint. */
+	_Atomic uint8_t hints[WIRE_HINTS];
 	struct policy_rule rules[WIRE_RULES_MAX];
 };
 
@@ -137,6 +157,9 @@ bool policy_page_read(const struct policy_page *page,
  * UNIX socket with the longest suffix. *options points into text, or is "". */
 #define WIRE_PATH_MAX 96
 bool wire_split_socket(const char *text, char path[WIRE_PATH_MAX], const char **options);
+
+/* port: the server's. */
+unsigned int wire_hint_index(uint32_t policy, uint8_t role, uint16_t port);
 
 const char *wire_type_word(unsigned int type);
 

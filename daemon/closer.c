@@ -37,11 +37,22 @@ struct closer {
 	uint64_t seen_taken, seen_ms;
 };
 
+/* What is dropped, a program may still use: its SO_LINGER {1, 0} is none of our business. A time
+ * would block us, if the program has closed its own by now. */
+static bool lingers(int fd)
+{
+	struct linger linger = {.l_onoff = 0};
+	socklen_t len = sizeof(linger);
+
+	return getsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, &len) == 0 && linger.l_onoff &&
+	       linger.l_linger > 0;
+}
+
 static void close_job(struct job job)
 {
 	struct linger linger = {.l_onoff = job.how == RESET_IT, .l_linger = 0};
 
-	if (job.how != DROP_IT)
+	if (job.how != DROP_IT || lingers(job.fd))
 		setsockopt(job.fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
 	close(job.fd);
 }

@@ -214,6 +214,7 @@ static void run_command(struct client *client, const json_t *request, const char
 			commands[i].run(client, request);
 		return;
 	}
+	client->control->loop->book->bad_messages++;
 	end(client, "unknown command");
 }
 
@@ -227,6 +228,7 @@ static void take_line(struct client *client, const char *line, size_t len)
 		client->control->loop->book->bad_messages++;
 		end(client, "not a request: {\"v\":1,\"cmd\":\"...\"} is");
 	} else if (json_integer_value(version) != PROTOCOL) {
+		client->control->loop->book->bad_messages++;
 		end(client, "unknown protocol version: this daemon speaks 1");
 	} else {
 		run_command(client, request, name);
@@ -279,9 +281,13 @@ static void on_written(struct bufferevent *stream, void *arg)
 
 static void on_end(struct bufferevent *stream, short what, void *arg)
 {
-	(void)stream;
-	if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT))
-		client_free(arg);
+	struct client *client = arg;
+
+	if (!(what & (BEV_EVENT_EOF | BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT)))
+		return;
+	if (!client->walking && evbuffer_get_length(bufferevent_get_input(stream)))
+		client->control->loop->book->bad_messages++; /* half a request */
+	client_free(client);
 }
 
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *sa,
@@ -295,7 +301,9 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 	(void)listener;
 	(void)sa;
 	(void)sa_len;
-	client = control->count < CLIENTS_MAX ? calloc(1, sizeof(*client)) : NULL;
+	if (control->count >= CLIENTS_MAX) /* the oldest may have forgotten us */
+		client_free(control->clients);
+	client = calloc(1, sizeof(*client));
 	if (!client) {
 		close(fd);
 		return;

@@ -60,7 +60,8 @@ static void leave_client(struct held *held)
 	if (!held->client)
 		return;
 	DL_DELETE2(held->client->held, held, client_prev, client_next);
-	held->client->count--;
+	if (--held->client->count == 0)
+		DL_DELETE(held->custody->clients, held->client);
 	held->client = NULL;
 }
 
@@ -114,19 +115,32 @@ static void take_facts(struct held *held, const struct wire_record *record,
 	held->unread_at_start = sock_unread(held->fd);
 	if (record->unread > held->unread_at_start)
 		held->unread_at_start = record->unread;
-	held->late = record->quiet_ms >= PATIENCE_LATE_MS;
+	held->probe = record->patience == PATIENCE_PROBED;
+	held->late = record->quiet_ms >= WIRE_LATE_MS;
 	held->quiet = custody_quiet(held->unread_at_start, record->idle_ms, look->rtt_us);
 }
 
-/* Over a bound the oldest makes room. */
+/* The oldest of the process that holds most: nobody pays for another's flood. */
+static struct held *most_expendable(const struct custody *custody)
+{
+	struct custody_client *client, *most = NULL;
+
+	DL_FOREACH(custody->clients, client)
+	{
+		if (!most || client->count > most->count)
+			most = client;
+	}
+	return most ? most->held : custody->all;
+}
+
 static void make_room(struct custody *custody, struct custody_client *client)
 {
 	while (client->count >= custody->per_client && client->held)
 		held_end_early(client->held);
 	while (custody->count >= custody->max && custody->all) {
-		log_limited(LOG_WARNING, "custody is full (custody-max %u): the oldest end early",
+		log_limited(LOG_WARNING, "custody is full (custody %u): the oldest end early",
 			    custody->max);
-		held_end_early(custody->all);
+		held_end_early(most_expendable(custody));
 	}
 }
 
@@ -147,7 +161,8 @@ static struct held *held_new(struct custody *custody, struct custody_client *cli
 	HASH_ADD(hh, custody->by_cookie, cookie, sizeof(held->cookie), held);
 	DL_APPEND(custody->all, held);
 	DL_APPEND2(client->held, held, client_prev, client_next);
-	client->count++;
+	if (client->count++ == 0)
+		DL_APPEND(custody->clients, client);
 	custody->count++;
 	return held;
 }

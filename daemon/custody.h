@@ -26,6 +26,7 @@ struct custody_client {
 	const struct process *process;
 	struct held *held; /* oldest first */
 	unsigned int count;
+	struct custody_client *prev, *next; /* of those that something is held for */
 };
 
 struct custody_parts {

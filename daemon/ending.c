@@ -37,6 +37,7 @@ struct patience_case ending_case(const struct held *held)
 		.grace_ms = held->grace_ms,
 		.rtt_us = held->rtt_us,
 		.late = held->late,
+		.probe = held->probe,
 	};
 }
 

@@ -24,7 +24,7 @@ struct held {
 	bool draining;
 	bool watched; /* by libevent */
 	bool quiet;
-	bool late; /* see patience.h */
+	bool late, probe; /* see patience.h */
 	bool saw_fin, shut_here;
 	bool waited;	/* patience let it wait */
 	bool retirable; /* in our network namespace */
@@ -49,7 +49,8 @@ struct held {
 struct custody {
 	struct custody_parts parts;
 	unsigned int max, per_client, count;
-	struct held *all;
+	struct held *all; /* oldest first */
+	struct custody_client *clients;
 	struct held *by_cookie;
 };
 

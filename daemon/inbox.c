@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/inbox.h"
 
+#include "daemon/closer.h"
+
 #include "common/wire.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 enum {
-	MESSAGES = 32,	     /* in one recvmmsg() */
-	FDS_PER_MESSAGE = 4, /* one is right; what is more we close, or the kernel does */
+	MESSAGES = 32, /* in one recvmmsg() */
+	/* One is right. There is room for all that a message can carry (SCM_MAX_FD), for the kernel
+	 * would close the others on our behalf, and a close() may block. */
+	FDS_PER_MESSAGE = 253,
 };
 
 static struct batch {
@@ -37,8 +40,8 @@ static void prepare(void)
 	}
 }
 
-/* The descriptors of a message: the first in *fd, the others closed. Returns how many came. */
-static unsigned int take_fds(struct msghdr *msg, int *fd)
+/* The descriptors of a message: the first in *fd, the others dropped. Returns how many came. */
+static unsigned int take_fds(struct msghdr *msg, struct closer *closer, int *fd)
 {
 	unsigned int count = 0;
 
@@ -56,26 +59,26 @@ static unsigned int take_fds(struct msghdr *msg, int *fd)
 			if (count++ == 0)
 				*fd = one;
 			else
-				close(one);
+				closer_drop(closer, one);
 		}
 	}
 	return count;
 }
 
-static struct inbox_message unpack(struct mmsghdr *received)
+static struct inbox_message unpack(struct mmsghdr *received, struct closer *closer)
 {
 	struct inbox_message message = {
 		.data = received->msg_hdr.msg_iov->iov_base,
 		.len = received->msg_len,
 	};
-	unsigned int fds = take_fds(&received->msg_hdr, &message.fd);
+	unsigned int fds = take_fds(&received->msg_hdr, closer, &message.fd);
 
 	message.fd_lost = !fds && (received->msg_hdr.msg_flags & MSG_CTRUNC);
 	return message;
 }
 
-bool inbox_read(int fd, bool (*take)(void *arg, const struct inbox_message *message), void *arg,
-		bool *more)
+bool inbox_read(int fd, struct closer *closer,
+		bool (*take)(void *arg, const struct inbox_message *message), void *arg, bool *more)
 {
 	bool goes_on = true;
 	int n;
@@ -88,12 +91,12 @@ bool inbox_read(int fd, bool (*take)(void *arg, const struct inbox_message *mess
 		return *more || errno == EAGAIN;
 	}
 	for (int i = 0; i < n; i++) { /* to the end: each may hold a descriptor */
-		struct inbox_message message = unpack(&batch.messages[i]);
+		struct inbox_message message = unpack(&batch.messages[i], closer);
 
 		if (goes_on && message.len > 0)
 			goes_on = take(arg, &message);
 		else if (message.fd >= 0)
-			close(message.fd);
+			closer_drop(closer, message.fd);
 		if (message.len == 0) /* EOF */
 			goes_on = false;
 	}

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct closer;
+
 struct inbox_message {
 	const void *data; /* as it came: nothing is checked */
 	size_t len;	  /* more than wire_hello: it was longer than any message of ours */
@@ -14,8 +16,10 @@ struct inbox_message {
 };
 
 /* Reads what is there, up to a batch, and gives each message to take(), which returns false to have
- * no more. Returns false if it did, or at EOF or an error. *more: there may be another batch. */
-bool inbox_read(int fd, bool (*take)(void *arg, const struct inbox_message *message), void *arg,
+ * no more. Descriptors that are too many are the closer's: a stranger's close() may block. Returns
+ * false if it did, or at EOF or an error. *more: there may be another batch. */
+bool inbox_read(int fd, struct closer *closer,
+		bool (*take)(void *arg, const struct inbox_message *message), void *arg,
 		bool *more);
 
 #endif

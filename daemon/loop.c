@@ -6,6 +6,7 @@
 #include "daemon/conn.h"
 #include "daemon/control.h"
 #include "daemon/custody.h"
+#include "daemon/deadman.h"
 #include "daemon/kernel.h"
 #include "daemon/log.h"
 #include "daemon/page.h"
@@ -198,6 +199,7 @@ static void on_heartbeat(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	page_beat(loop->page);
+	deadman_wind();
 	atomic_fetch_add(&loop->options->pulse->beats, 1);
 	closer_check(loop->closer, wire_now_ms());
 	end_if_not_needed(loop);
@@ -291,6 +293,7 @@ static bool make_services(struct loop *loop)
 		.book = loop->book,
 		.conns = loop->conns,
 		.retire = loop->retire,
+		.closer = loop->closer,
 	};
 
 	loop->custody =
@@ -310,9 +313,12 @@ static bool publish(struct loop *loop)
 	path_with(loop, WIRE_POLICY_SUFFIX, path, sizeof(path));
 	loop->page =
 		page_new(path, loop->config->rules, loop->config->rule_count, is_switched_on(loop));
-	if (!loop->page)
+	if (!loop->page) {
 		log_error("%s: %m", path);
-	return loop->page != NULL;
+		return false;
+	}
+	patience_publish(loop->patience, page_hints(loop->page));
+	return true;
 }
 
 static bool start(struct loop *loop)
@@ -326,6 +332,8 @@ static bool start(struct loop *loop)
 	apply_limits(loop);
 	if (!publish(loop) || !add_events(loop))
 		return false;
+	if (deadman_start() < 0)
+		log_warning("no deadman's switch: %m");
 	config_warnings(loop->config, warn, loop);
 	say_missing();
 	log_notice("serving %s: %u policies from %s%s", loop->options->socket_path,
@@ -341,6 +349,8 @@ static void stop(struct loop *loop)
 {
 	unsigned int held = custody_count(loop->custody);
 
+	deadman_stop(); /* from here on the guardian counts the time */
+	patience_publish(loop->patience, NULL);
 	page_free(loop->page);
 	control_free(loop->control);
 	sessions_free(loop->sessions);

@@ -28,6 +28,7 @@
  *     control   SOCKET.control: the CLI's
  *       reply     its rows
  *       filter    which of them
+ *     deadman   kills a loop that is stopped together with its guardian
  *   config      the file as plain data, read whole or not at all
  *   caps        the three capabilities that are kept
  *   sock        what can be asked of a TCP socket

@@ -120,6 +120,11 @@ void page_free(struct page *page)
 	free(page);
 }
 
+_Atomic uint8_t *page_hints(struct page *page)
+{
+	return page->map->hints;
+}
+
 void page_beat(struct page *page)
 {
 	atomic_store_explicit(&page->map->heartbeat_ms, wire_now_ms(), memory_order_release);

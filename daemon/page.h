@@ -7,6 +7,7 @@
 #include "common/policy.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct page;
 
@@ -17,6 +18,8 @@ struct page *page_new(const char *path, const struct policy_rule *rules, unsigne
 /* Retires the page, and takes the file away if it is still ours. */
 void page_free(struct page *page);
 
+/* WIRE_HINTS bytes that patience keeps. */
+_Atomic uint8_t *page_hints(struct page *page);
 void page_beat(struct page *page);
 void page_set_rules(struct page *page, const struct policy_rule *rules, unsigned int count);
 void page_set_on(struct page *page, bool on);

@@ -25,6 +25,7 @@ enum {
 struct patience {
 	struct patience_entry port[PORT_SETS][WAYS];
 	struct patience_entry peer[PEER_SETS][WAYS];
+	_Atomic uint8_t *hints;
 };
 
 struct patience *patience_new(void)
@@ -209,7 +210,7 @@ uint32_t patience_next(struct patience *patience, const struct patience_case *ab
 	if (entry->samples < PATIENCE_PEER_SAMPLES)
 		entry = port_entry(patience, about, now_ms);
 	if (hardly_pays(entry) || (about->late && !late_pays(patience, about, entry, now_ms))) {
-		if (++entry->skipped < PATIENCE_PROBE)
+		if (!about->probe && ++entry->skipped < PATIENCE_PROBE)
 			return 0;
 		entry->skipped = 0;
 		return about->grace_ms;
@@ -243,6 +244,31 @@ static void learn(struct patience_entry *entry, bool success, uint32_t waited_ms
 	}
 }
 
+void patience_publish(struct patience *patience, _Atomic uint8_t *hints)
+{
+	patience->hints = hints;
+}
+
+static void publish_hint(struct patience *patience, const struct patience_case *about,
+			 uint64_t now_ms)
+{
+	struct patience_case prompt = *about, late = *about;
+	unsigned int index = wire_hint_index(about->policy, about->role, service_port(about));
+	const struct patience_entry *entry;
+	uint8_t hint = 0;
+
+	if (!patience->hints)
+		return;
+	prompt.late = false;
+	late.late = true;
+	if (hardly_pays(port_entry(patience, &prompt, now_ms)))
+		hint |= HINT_PROMPT_VAIN;
+	entry = port_entry(patience, &late, now_ms);
+	if (!hardly_pays(entry) && late_pays(patience, &late, entry, now_ms))
+		hint |= HINT_LATE_PAYS;
+	atomic_store_explicit(&patience->hints[index], hint, memory_order_relaxed);
+}
+
 void patience_learn(struct patience *patience, const struct patience_case *about,
 		    enum patience_result result, uint32_t waited_ms, uint64_t now_ms)
 {
@@ -251,6 +277,7 @@ void patience_learn(struct patience *patience, const struct patience_case *about
 
 	learn(port_entry(patience, about, now_ms), success, waited_ms, whole, PORT_WEIGHT);
 	learn(peer_entry(patience, about, now_ms), success, waited_ms, whole, PEER_WEIGHT);
+	publish_hint(patience, about, now_ms);
 }
 
 static void visit_set(const struct patience_entry *set, uint32_t policy,

@@ -19,14 +19,14 @@
 #define DAEMON_PATIENCE_H
 
 #include "common/endpoint.h"
+#include "common/wire.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 enum {
-	PATIENCE_PROBE = 64,	    /* one close in so many waits although it does not pay */
+	PATIENCE_PROBE = WIRE_PROBE,
 	PATIENCE_PORT_SAMPLES = 16, /* what it takes to give up on a port */
-	PATIENCE_LATE_MS = 10,	    /* after the last data: no longer in one breath with it */
 	PATIENCE_PEER_SAMPLES =
 		4, /* from here on a peer decides for itself; enough if none ever paid */
 	PATIENCE_WAIT_MIN_MS = 100, /* a busy machine's scheduler is not the peer */
@@ -40,7 +40,8 @@ struct patience_case {
 	struct endpoint local, remote;
 	uint32_t grace_ms;
 	uint32_t rtt_us;
-	bool late; /* the last data was PATIENCE_LATE_MS before, or more */
+	bool late;  /* the last data was WIRE_LATE_MS before, or more */
+	bool probe; /* to be waited for although it does not pay */
 };
 
 struct patience_entry {
@@ -72,6 +73,9 @@ enum patience_result {
 
 struct patience *patience_new(void);
 void patience_free(struct patience *patience);
+
+/* Where shims read whether waiting pays: WIRE_HINTS bytes of the policy page, or NULL. */
+void patience_publish(struct patience *patience, _Atomic uint8_t *hints);
 
 /* How long to wait for the peer's FIN, at most the grace; 0: do not wait. */
 uint32_t patience_next(struct patience *patience, const struct patience_case *about,

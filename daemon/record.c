@@ -109,6 +109,8 @@ static void take_close(const struct record_context *context, const struct wire_r
 
 	if (conn && !conn_speaks_for(conn, context->owner))
 		return;
+	if (record->patience == PATIENCE_SPARED)
+		BOOK_ADD(context->book, account, outcomes[OUTCOME_NOT_WAITED], 1);
 	if (record->unread && record->action != CLOSE_HAND_OVER)
 		BOOK_ADD(context->book, account, unread_bytes, record->unread);
 	if (custody_program_closed(context->custody, context->client, record->cookie))

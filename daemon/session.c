@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/session.h"
 
+#include "daemon/closer.h"
 #include "daemon/inbox.h"
 #include "daemon/log.h"
 #include "daemon/record.h"
@@ -197,7 +198,7 @@ static void take_record(struct session *session, const struct inbox_message *mes
 			return;
 	}
 	if (message->fd >= 0)
-		close(message->fd);
+		closer_drop(parts->closer, message->fd);
 	bad_message(session, problem);
 }
 
@@ -208,7 +209,7 @@ static bool take_message(void *arg, const struct inbox_message *message)
 
 	if (!session->page) {
 		if (message->fd >= 0)
-			close(message->fd);
+			closer_drop(session->sessions->parts.closer, message->fd);
 		return take_hello(session, message->data, message->len);
 	}
 	if (message->fd >= 0 || message->fd_lost)
@@ -230,7 +231,8 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	for (int i = 0; more && i < BATCHES_PER_WAKE; i++) {
-		if (!inbox_read(session->fd, take_message, session, &more)) {
+		if (!inbox_read(session->fd, session->sessions->parts.closer, take_message, session,
+				&more)) {
 			session_end(session);
 			return;
 		}
@@ -276,10 +278,31 @@ static void on_death(evutil_socket_t fd, short what, void *arg)
 	session_free(arg, true);
 }
 
+static bool drop_message(void *arg, const struct inbox_message *message)
+{
+	struct sessions *sessions = arg;
+
+	if (message->fd >= 0)
+		closer_drop(sessions->parts.closer, message->fd);
+	return true;
+}
+
+/* What is queued may hold descriptors, and the kernel would close them within our close(): where
+ * one of them lingers, we would stand still. */
+static void close_socket(struct sessions *sessions, int fd)
+{
+	bool more = true;
+
+	shutdown(fd, SHUT_RD);
+	while (more && inbox_read(fd, sessions->parts.closer, drop_message, sessions, &more))
+		;
+	close(fd);
+}
+
 static void hang_up(struct session *session)
 {
 	event_del(&session->readable);
-	close(session->fd);
+	close_socket(session->sessions, session->fd);
 	session->fd = -1;
 	if (session->page)
 		session->sessions->lost += atomic_load(&session->page->lost);
@@ -321,7 +344,7 @@ static bool admit(struct sessions *sessions, const struct session *session)
 	const struct process *process = &session->owner.process;
 
 	if (sessions->count >= sessions->max) {
-		log_limited(LOG_WARNING, "limit reached: sessions-max %u; %s[%d] is not served",
+		log_limited(LOG_WARNING, "limit reached: sessions %u; %s[%d] is not served",
 			    sessions->max, process_name(process), (int)process->pid);
 		return false;
 	}
@@ -340,7 +363,7 @@ static void session_start(struct sessions *sessions, int fd)
 	struct session *session = calloc(1, sizeof(*session));
 
 	if (!session) {
-		close(fd);
+		close_socket(sessions, fd);
 		return;
 	}
 	session->sessions = sessions;
@@ -355,7 +378,7 @@ static void session_start(struct sessions *sessions, int fd)
 			user_put(sessions, session->user);
 		if (session->owner.pidfd >= 0)
 			close(session->owner.pidfd);
-		close(fd);
+		close_socket(sessions, fd);
 		free(session);
 		return;
 	}

@@ -9,6 +9,7 @@
 
 #include <stdint.h>
 
+struct closer;
 struct event_base;
 struct retire;
 
@@ -18,6 +19,7 @@ struct session_parts {
 	struct conns *conns;
 	struct custody *custody;
 	struct retire *retire;
+	struct closer *closer;
 };
 
 struct sessions;

@@ -161,6 +161,15 @@ bool rules_daemon_alive(void)
 	return p && !is_stale(p);
 }
 
+unsigned int rules_hint(uint32_t policy, uint8_t role, uint16_t port)
+{
+	struct policy_page *p = current_page();
+
+	return p ? atomic_load_explicit(&p->hints[wire_hint_index(policy, role, port)],
+					memory_order_relaxed)
+		 : 0;
+}
+
 struct search {
 	struct policy_subject *subject;
 	struct policy_terms *terms;

@@ -15,6 +15,9 @@ bool rules_init(const char *options);
  * what it says. False: none, or `closeside off`. */
 bool rules_find(struct policy_subject *subject, struct policy_terms *terms, uint32_t *id);
 
+/* What grace has learned of a policy and a server's port: bits of enum wire_hint. */
+unsigned int rules_hint(uint32_t policy, uint8_t role, uint16_t port);
+
 /* The daemon's heartbeat is fresh, so that it will take a hand-over now. */
 bool rules_daemon_alive(void);
 

@@ -13,6 +13,7 @@
 #include "shim/process.h"
 #include "shim/publish.h"
 #include "shim/raw.h"
+#include "shim/rules.h"
 #include "shim/slots.h"
 
 #include <errno.h>
@@ -43,6 +44,7 @@ struct closing {
 	bool has_policy;
 	struct close_facts facts;
 	uint32_t recv_idle_ms;
+	enum wire_patience patience;
 };
 
 static uint64_t cookie_of(int fd)
@@ -138,6 +140,23 @@ static bool read_tcp_info(struct closing *c)
 	return true;
 }
 
+/* Does the daemon know that nobody is worth waiting for here? Then only every so often. */
+static enum wire_patience patience_of(const struct closing *c)
+{
+	static _Atomic uint32_t turn;
+	bool server = c->word & SLOT_SERVER;
+	uint16_t port = server ? c->info.local.port : c->info.remote.port;
+	unsigned int hint;
+
+	if (!c->terms.grace_learn)
+		return PATIENCE_ASKED;
+	hint = rules_hint(c->policy, server ? ROLE_SERVER : ROLE_CLIENT, port);
+	if (c->facts.idle_ms < WIRE_LATE_MS ? !(hint & HINT_PROMPT_VAIN) : hint & HINT_LATE_PAYS)
+		return PATIENCE_ASKED;
+	return atomic_fetch_add(&turn, 1) % WIRE_PROBE == WIRE_PROBE - 1 ? PATIENCE_PROBED
+									 : PATIENCE_SPARED;
+}
+
 /* Asks the kernel only what this policy will want to know. */
 static bool gather(struct closing *c)
 {
@@ -151,10 +170,14 @@ static bool gather(struct closing *c)
 	if (!c->has_policy || !c->facts.sole_owner)
 		return true;
 	if (c->facts.state == STATE_ESTABLISHED && t->close_first == FIRST_PEER) {
+		c->patience = patience_of(c);
+		c->facts.vain = c->patience == PATIENCE_SPARED;
 		c->facts.unread = queue_bytes(c->fd, SIOCINQ);
 		c->facts.unacked = queue_bytes(c->fd, SIOCOUTQ);
-		c->facts.unsafe = is_unsafe(c);
-		c->facts.daemon_ready = channel_ready();
+		if (!c->facts.vain) {
+			c->facts.unsafe = is_unsafe(c);
+			c->facts.daemon_ready = channel_ready();
+		}
 	}
 	if (c->facts.state == STATE_CLOSE_WAIT && t->peer_time_wait == PEER_TW_NONE) {
 		c->facts.unread = queue_bytes(c->fd, SIOCINQ);
@@ -202,6 +225,7 @@ static void fill_record(const struct closing *c, struct wire_record *record, enu
 	record->unacked = c->facts.unacked;
 	record->idle_ms = c->recv_idle_ms;
 	record->quiet_ms = c->facts.idle_ms;
+	record->patience = (uint8_t)c->patience;
 	record->rtt_us = c->facts.rtt_us;
 }
 
@@ -302,6 +326,7 @@ static bool closing_init(struct closing *c, int fd, struct slot *slot, uint32_t 
 	if ((word & SLOT_KIND) != SLOT_CONN)
 		return false;
 	memset(&c->facts, 0, sizeof(c->facts));
+	c->patience = PATIENCE_ASKED;
 	c->fd = fd;
 	c->word = word;
 	c->slot = slot;

@@ -201,6 +201,27 @@ static void late_closes_that_do_not_pay_leave_prompt_ones_alone(void **state)
 	assert_in_range(waited, 1, 8);
 }
 
+static void what_shims_are_told(void **state)
+{
+	struct patience_case reader = server_case(2, 40000), closer = reader;
+	static _Atomic uint8_t hints[WIRE_HINTS];
+	_Atomic uint8_t *of_80 = &hints[wire_hint_index(POLICY, ROLE_SERVER, 80)];
+	_Atomic uint8_t *of_81 = &hints[wire_hint_index(POLICY, ROLE_SERVER, 81)];
+
+	patience_publish(*state, hints);
+	closer.local.port = 81;
+	for (unsigned int i = 0; i < 30; i++) {
+		one(*state, &reader, NEVER, i);
+		one(*state, &closer, 3, i);
+	}
+	assert_int_equal(atomic_load(of_80), HINT_PROMPT_VAIN);
+	assert_int_equal(atomic_load(of_81), HINT_LATE_PAYS);
+	/* A shim's probe is waited for, and one success is enough for more. */
+	reader.probe = true;
+	assert_int_equal(one(*state, &reader, 3, 40), GRACE);
+	assert_int_equal(atomic_load(of_80) & HINT_PROMPT_VAIN, 0);
+}
+
 static void a_client_is_keyed_by_the_server(void **state)
 {
 	struct patience_case about = server_case(2, 80);
@@ -264,6 +285,7 @@ int main(void)
 		TEST(each_kind_of_peer_gets_what_suits_it),
 		TEST(a_late_close_is_waited_for_where_prompt_ones_pay),
 		TEST(late_closes_that_do_not_pay_leave_prompt_ones_alone),
+		TEST(what_shims_are_told),
 		TEST(a_client_is_keyed_by_the_server),
 		TEST(more_peers_than_there_is_room_for),
 		TEST(what_was_learned_can_be_listed),

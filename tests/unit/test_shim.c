@@ -80,6 +80,9 @@ static void make_page(void)
 	page->rule_size = sizeof(struct policy_rule);
 	page->instance = 7;
 	page->on = 1;
+	/* On a busy machine a close may be late. */
+	for (int i = 0; i < WIRE_HINTS; i++)
+		atomic_store(&page->hints[i], HINT_LATE_PAYS);
 	beat();
 }
 
@@ -351,6 +354,42 @@ static void time_wait_none_is_an_option(void **state)
 	assert_int_equal(value, -1);
 	close(copy);
 	close(pair.client);
+}
+
+/* All but every 64th. */
+static void where_waiting_is_in_vain_it_does_not(void **state)
+{
+	unsigned int handed_over = 0;
+
+	(void)state;
+	say_policy("close-first=peer");
+	for (int i = 0; i < WIRE_HINTS; i++)
+		atomic_store(&page->hints[i], HINT_PROMPT_VAIN);
+	for (int i = 0; i < 2 * WIRE_PROBE; i++) {
+		struct pair pair = connected();
+		struct wire_record record;
+		int held;
+
+		close(pair.server);
+		assert_true(receive(channel, &record, sizeof(record), &held));
+		handed_over += record.type == WIRE_HAND_OVER;
+		assert_int_equal(record.patience, held < 0 ? PATIENCE_SPARED : PATIENCE_PROBED);
+		close(held);
+		close(pair.client);
+	}
+	assert_int_equal(handed_over, 2);
+	say_policy("close-first=peer,grace-learn=no");
+	for (int i = 0; i < 2; i++) {
+		struct pair pair = connected();
+		int held;
+
+		close(pair.server);
+		expect(WIRE_HAND_OVER, pair.cookie, NULL, &held);
+		close(held);
+		close(pair.client);
+	}
+	for (int i = 0; i < WIRE_HINTS; i++)
+		atomic_store(&page->hints[i], HINT_LATE_PAYS);
 }
 
 static void a_stale_heartbeat_ends_hand_overs(void **state)
@@ -829,6 +868,7 @@ int main(void)
 		cmocka_unit_test(peer_first_is_handed_over),
 		cmocka_unit_test(credits_bound_the_hand_overs),
 		cmocka_unit_test(time_wait_none_is_an_option),
+		cmocka_unit_test(where_waiting_is_in_vain_it_does_not),
 		cmocka_unit_test(a_stale_heartbeat_ends_hand_overs),
 		cmocka_unit_test(switched_off_it_only_watches),
 		cmocka_unit_test(a_page_that_stays_odd_spins_nobody),

@@ -179,7 +179,8 @@ wire_init() {
 	ns_b=cs$$b
 	trap wire_cleanup EXIT
 	trap 'exit 130' INT TERM HUP
-	if ! ip netns add "$ns_a" 2>"$dir/ns.err" || ! ip netns add "$ns_b" 2>>"$dir/ns.err"; then
+	if ! ip netns add "$ns_a" 2>"$dir/ns.err" || ! ip netns add "$ns_b" 2>>"$dir/ns.err" ||
+		! ip netns exec "$ns_a" true 2>>"$dir/ns.err"; then
 		finished=1
 		skip_all "no network namespaces here: $(tail -n1 "$dir/ns.err")"
 	fi
