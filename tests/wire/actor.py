@@ -10,7 +10,7 @@
 for each connection goes to stdout once its steps are done, with what the steps learned.
 
 OPTIONS: --bind ADDRESS (0.0.0.0; with `connect` the source), --dual (:: and IPv4 by mapped
-addresses), --no-reuse (without SO_REUSEADDR), --backlog N, --together, --ready-fd N.
+addresses), --no-reuse (without SO_REUSEADDR), --backlog N, --together, --opts (of the listener).
 
 STEPS, in order, for each connection:
     text:WORD     send WORD and a newline          send:N       send N bytes of a known pattern
@@ -222,6 +222,8 @@ def listener(port, options):
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     s.bind((options.get("bind", "::" if options.get("dual") else "0.0.0.0"), port))
     s.listen(int(options.get("backlog", 4096)))
+    if options.get("opts"):
+        report(Conn(s).run(["opts"]))
     return s
 
 
