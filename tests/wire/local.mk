@@ -12,7 +12,8 @@ WIRE_TESTS += \
 	tests/wire/test-eof-readers.sh \
 	tests/wire/test-slow-reader.sh \
 	tests/wire/test-413.sh \
-	tests/wire/test-keys.sh
+	tests/wire/test-keys.sh \
+	tests/wire/test-options.sh
 
 # Also run against a daemon with sanitizers: short ones that take it through all that it does.
 WIRE_SAMPLE = \
