@@ -13,7 +13,8 @@ WIRE_TESTS += \
 	tests/wire/test-slow-reader.sh \
 	tests/wire/test-413.sh \
 	tests/wire/test-keys.sh \
-	tests/wire/test-options.sh
+	tests/wire/test-options.sh \
+	tests/wire/test-selectors.sh
 
 # Also run against a daemon with sanitizers: short ones that take it through all that it does.
 WIRE_SAMPLE = \
