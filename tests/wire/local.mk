@@ -14,7 +14,9 @@ WIRE_TESTS += \
 	tests/wire/test-413.sh \
 	tests/wire/test-keys.sh \
 	tests/wire/test-options.sh \
-	tests/wire/test-selectors.sh
+	tests/wire/test-selectors.sh \
+	tests/wire/test-v6.sh \
+	tests/wire/test-report.sh
 
 # Also run against a daemon with sanitizers: short ones that take it through all that it does.
 WIRE_SAMPLE = \
