@@ -157,7 +157,13 @@ static enum wire_patience patience_of(const struct closing *c)
 									 : PATIENCE_SPARED;
 }
 
-/* Asks the kernel only what this policy will want to know. */
+static bool may_have_unread(const struct closing *c)
+{
+	return c->facts.state == STATE_ESTABLISHED || c->facts.state == STATE_CLOSE_WAIT;
+}
+
+/* Asks the kernel only what this policy will want to know; and of the last holder's close, whether
+ * it throws unread data away, for then the kernel sends RST. */
 static bool gather(struct closing *c)
 {
 	const struct policy_terms *t = &c->terms;
@@ -167,22 +173,21 @@ static bool gather(struct closing *c)
 	c->has_policy = publish_find(c->word, &c->info, &c->terms, &c->policy);
 	c->facts.app_linger = c->word & SLOT_APP_LINGER;
 	c->facts.deferred = c->word & SLOT_DEFERRED;
+	if (c->facts.sole_owner && may_have_unread(c))
+		c->facts.unread = queue_bytes(c->fd, SIOCINQ);
 	if (!c->has_policy || !c->facts.sole_owner)
 		return true;
 	if (c->facts.state == STATE_ESTABLISHED && t->close_first == FIRST_PEER) {
 		c->patience = patience_of(c);
 		c->facts.vain = c->patience == PATIENCE_SPARED;
-		c->facts.unread = queue_bytes(c->fd, SIOCINQ);
 		c->facts.unacked = queue_bytes(c->fd, SIOCOUTQ);
 		if (!c->facts.vain) {
 			c->facts.unsafe = is_unsafe(c);
 			c->facts.daemon_ready = channel_ready();
 		}
 	}
-	if (c->facts.state == STATE_CLOSE_WAIT && t->peer_time_wait == PEER_TW_NONE) {
-		c->facts.unread = queue_bytes(c->fd, SIOCINQ);
+	if (c->facts.state == STATE_CLOSE_WAIT && t->peer_time_wait == PEER_TW_NONE)
 		c->facts.unacked = queue_bytes(c->fd, SIOCOUTQ);
-	}
 	return true;
 }
 
