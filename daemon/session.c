@@ -56,6 +56,7 @@ struct session {
 };
 
 struct sessions {
+	bool have_read;
 	struct session_parts parts;
 	unsigned int max, per_user, count;
 	uint64_t total, lost;
@@ -230,6 +231,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	session->sessions->have_read = true;
 	for (int i = 0; more && i < BATCHES_PER_WAKE; i++) {
 		if (!inbox_read(session->fd, session->sessions->parts.closer, take_message, session,
 				&more)) {
@@ -459,6 +461,14 @@ void sessions_free(struct sessions *sessions)
 		session_free(session, is_dead(session));
 	}
 	free(sessions);
+}
+
+bool sessions_have_read(struct sessions *sessions)
+{
+	bool have_read = sessions->have_read;
+
+	sessions->have_read = false;
+	return have_read;
 }
 
 unsigned int sessions_count(const struct sessions *sessions)
