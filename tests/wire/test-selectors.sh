@@ -189,7 +189,7 @@ actor_connect "$A4" 8152 1 close >"$dir/first.out"
 got first 1 "two match: the first wins"
 got second 1 "what it leaves is the second's"
 
-start b nobodys "${STEER[@]}" "$python" "$wire_dir/actor.py" connect "$A4" 8140 1 hold
+start a nobodys "${STEER[@]}" "$python" "$wire_dir/actor.py" connect 127.0.0.1 8140 1 hold
 none_conn() {
 	ctl a conns | jq -ce 'select(.remote | endswith(":8140"))' >"$dir/none.conn"
 }

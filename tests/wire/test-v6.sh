@@ -45,7 +45,7 @@ for n in 1 2 3; do
 	actor_serve dual-$n 800$n --dual line "send:$body" close
 done
 actor_serve sourced 8007 --dual line "send:$body" close
-start_listening a four 8008 "${STEER[@]}" "$python" "$wire_dir/actor.py" serve 8019 line hold
+start_listening a four 8019 "${STEER[@]}" "$python" "$wire_dir/actor.py" serve 8019 line hold
 start_listening a dual 8009 "${STEER[@]}" "$python" "$wire_dir/actor.py" serve 8009 --dual line hold
 
 whole() {
