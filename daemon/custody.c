@@ -117,7 +117,7 @@ static void take_facts(struct held *held, const struct wire_record *record,
 	if (record->unread > held->unread_at_start)
 		held->unread_at_start = record->unread;
 	held->probe = record->patience == PATIENCE_PROBED;
-	held->late = record->quiet_ms >= WIRE_LATE_MS;
+	held->late = record->late != 0;
 	held->quiet = custody_quiet(held->unread_at_start, record->idle_ms, look->rtt_us);
 }
 

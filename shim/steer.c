@@ -44,6 +44,7 @@ struct closing {
 	bool has_policy;
 	struct close_facts facts;
 	uint32_t recv_idle_ms;
+	bool late;   /* see enum wire_hint */
 	bool unsent; /* corked, or held back by Nagle or MSG_MORE */
 	enum wire_patience patience;
 };
@@ -119,7 +120,7 @@ static bool read_tcp_info(struct closing *c)
 {
 	struct tcp_info info = {0};
 	/* Up to what we look at. A kernel that knows less (before Linux 4.6) leaves the rest. */
-	socklen_t len = offsetof(struct tcp_info, tcpi_min_rtt);
+	socklen_t len = offsetof(struct tcp_info, tcpi_data_segs_out);
 	uint32_t idle;
 
 	if (raw(SYS_getsockopt, c->fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0)
@@ -130,7 +131,8 @@ static bool read_tcp_info(struct closing *c)
 	c->facts.idle_ms = idle;
 	c->facts.rtt_us = info.tcpi_rtt;
 	c->recv_idle_ms = info.tcpi_last_data_recv;
-	c->unsent = len < offsetof(struct tcp_info, tcpi_min_rtt) || info.tcpi_notsent_bytes;
+	c->late = idle >= WIRE_LATE_MS || info.tcpi_data_segs_in > WIRE_LATE_SEGS;
+	c->unsent = len < offsetof(struct tcp_info, tcpi_data_segs_out) || info.tcpi_notsent_bytes;
 	return true;
 }
 
@@ -145,7 +147,7 @@ static enum wire_patience patience_of(const struct closing *c)
 	if (!c->terms.grace_learn)
 		return PATIENCE_ASKED;
 	hint = rules_hint(c->policy, server ? ROLE_SERVER : ROLE_CLIENT, port);
-	if (c->facts.idle_ms < WIRE_LATE_MS ? !(hint & HINT_PROMPT_VAIN) : hint & HINT_LATE_PAYS)
+	if (c->late ? hint & HINT_LATE_PAYS : !(hint & HINT_PROMPT_VAIN))
 		return PATIENCE_ASKED;
 	return atomic_fetch_add(&turn, 1) % WIRE_PROBE == WIRE_PROBE - 1 ? PATIENCE_PROBED
 									 : PATIENCE_SPARED;
@@ -222,7 +224,7 @@ static void fill_record(const struct closing *c, struct wire_record *record, enu
 	record->unread = c->facts.unread;
 	record->unacked = c->facts.unacked;
 	record->idle_ms = c->recv_idle_ms;
-	record->quiet_ms = c->facts.idle_ms;
+	record->late = c->late;
 	record->patience = (uint8_t)c->patience;
 	record->rtt_us = c->facts.rtt_us;
 }
