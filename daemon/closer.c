@@ -15,6 +15,7 @@ enum {
 	HELPERS_MAX = 8,
 	STUCK_MS = 300, /* a queue that has not moved for so long needs another helper */
 	QUEUE_START = 1024,
+	PENDING = 64,
 };
 
 enum how { CLOSE_IT, RESET_IT, DROP_IT };
@@ -34,6 +35,8 @@ struct closer {
 	unsigned int helpers, busy;
 	bool stop;
 	/* The loop's own: */
+	struct job pending[PENDING]; /* since the last flush */
+	unsigned int pending_count;
 	uint64_t seen_taken;
 	uint64_t stuck_ms; /* when it was first seen not to move, 0: it moves */
 };
@@ -137,6 +140,7 @@ void closer_free(struct closer *closer, unsigned int patience_ms)
 
 	if (!closer)
 		return;
+	closer_flush(closer);
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += patience_ms / 1000;
 	until.tv_nsec += (long)(patience_ms % 1000) * 1000000;
@@ -173,35 +177,52 @@ static bool grow(struct closer *closer)
 	return true;
 }
 
-static void enqueue(struct closer *closer, struct job job)
+/* With the lock held. */
+static bool enqueue(struct closer *closer, struct job job)
 {
-	bool queued;
+	if (closer->count == closer->size && !grow(closer))
+		return false;
+	closer->ring[(closer->head + closer->count) & (closer->size - 1)] = job;
+	closer->count++;
+	return true;
+}
 
+void closer_flush(struct closer *closer)
+{
+	unsigned int done = 0;
+
+	if (!closer->pending_count)
+		return;
 	pthread_mutex_lock(&closer->lock);
-	queued = closer->count < closer->size || grow(closer);
-	if (queued) {
-		closer->ring[(closer->head + closer->count) & (closer->size - 1)] = job;
-		if (closer->count++ == 0)
-			pthread_cond_signal(&closer->more);
-	}
+	while (done < closer->pending_count && enqueue(closer, closer->pending[done]))
+		done++;
+	pthread_cond_signal(&closer->more);
 	pthread_mutex_unlock(&closer->lock);
-	if (!queued)
-		close_job(job); /* out of memory: better a risk than a leak */
+	while (done < closer->pending_count) /* out of memory: better a risk than a leak */
+		close_job(closer->pending[done++]);
+	closer->pending_count = 0;
+}
+
+static void add(struct closer *closer, int fd, enum how how)
+{
+	if (closer->pending_count == PENDING)
+		closer_flush(closer);
+	closer->pending[closer->pending_count++] = (struct job){.fd = fd, .how = how};
 }
 
 void closer_close(struct closer *closer, int fd)
 {
-	enqueue(closer, (struct job){.fd = fd, .how = CLOSE_IT});
+	add(closer, fd, CLOSE_IT);
 }
 
 void closer_drop(struct closer *closer, int fd)
 {
-	enqueue(closer, (struct job){.fd = fd, .how = DROP_IT});
+	add(closer, fd, DROP_IT);
 }
 
 void closer_reset(struct closer *closer, int fd)
 {
-	enqueue(closer, (struct job){.fd = fd, .how = RESET_IT});
+	add(closer, fd, RESET_IT);
 }
 
 void closer_check(struct closer *closer, uint64_t now_ms)

@@ -15,7 +15,11 @@ struct closer *closer_new(void);
 /* Waits for what is queued, at most patience_ms. */
 void closer_free(struct closer *closer, unsigned int patience_ms);
 
-/* Takes the descriptor, and closes it soon. */
+/* Hands what was taken to the helpers; at the end of each turn of the loop, for to wake one for
+ * each descriptor costs more than to close it. */
+void closer_flush(struct closer *closer);
+
+/* Takes the descriptor, and closes it soon after the next flush. */
 void closer_close(struct closer *closer, int fd);
 /* Closes a duplicate, whose options are the program's business. */
 void closer_drop(struct closer *closer, int fd);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/conn.h"
 
+#include "daemon/kernel.h"
+
 #include <utlist.h>
 
 #include <stdio.h>
@@ -49,7 +51,7 @@ unsigned int conns_count(const struct conns *conns)
 bool conn_speaks_for(const struct conn *conn, const struct conn_owner *owner)
 {
 	return owner->process.uid == 0 || owner->process.uid == conn->uid ||
-	       owner->process.ppid == conn->pid;
+	       owner->process.pid == conn->pid || owner->process.ppid == conn->pid;
 }
 
 static void disown(struct conn *conn)
@@ -77,6 +79,13 @@ static void make_heir(struct conn *conn, struct conn_owner *owner)
 	DL_APPEND2(owner->heir_to, conn, heir_prev, heir_next);
 }
 
+static void set_process(struct conn *conn, const struct process *process)
+{
+	conn->pid = process->pid;
+	conn->uid = process->uid;
+	snprintf(conn->program, sizeof(conn->program), "%s", process_name(process));
+}
+
 static void book_under(struct conn *conn, struct conn_owner *owner)
 {
 	disown(conn);
@@ -84,9 +93,7 @@ static void book_under(struct conn *conn, struct conn_owner *owner)
 	conn->owner = owner;
 	DL_APPEND2(owner->conns, conn, owned_prev, owned_next);
 	owner->count++;
-	conn->pid = owner->process.pid;
-	conn->uid = owner->process.uid;
-	snprintf(conn->program, sizeof(conn->program), "%s", process_name(&owner->process));
+	set_process(conn, &owner->process);
 }
 
 /* Two sockets of one tuple can't be alive at once; the newer record is right. */
@@ -160,6 +167,25 @@ struct conn *conn_open(struct conns *conns, struct conn_owner *owner,
 	if (conn->close_first == FIRST_SELF)
 		index_tuple(conns, conn);
 	return conn;
+}
+
+bool conn_discover(struct conns *conns, const struct process *process,
+		   const struct kernel_socket *socket, uint8_t role, int fd)
+{
+	struct conn *conn;
+
+	if (conn_find(conns, socket->cookie))
+		return false;
+	conn = conn_add(conns, socket->cookie, wire_now_ms());
+	if (!conn)
+		return false;
+	conn->local = socket->local;
+	conn->remote = socket->remote;
+	conn->state = socket->state;
+	conn->role = role;
+	conn->fd = fd;
+	set_process(conn, process);
+	return true;
 }
 
 struct conn *conn_find(struct conns *conns, uint64_t cookie)

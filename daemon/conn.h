@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 struct conn;
+struct kernel_socket;
 
 /* The side of a session that connections are booked under. */
 struct conn_owner {
@@ -59,8 +60,8 @@ struct conns *conns_new(unsigned int max, unsigned int per_owner);
 void conns_free(struct conns *conns);
 unsigned int conns_count(const struct conns *conns);
 
-/* May this process speak for the connection? Its own user, root, and the child of the process it
- * is booked under. Cookies are easily guessed. */
+/* May this process speak for the connection? Itself, its own user, root, and the child of the
+ * process it is booked under. Cookies are easily guessed. */
 bool conn_speaks_for(const struct conn *conn, const struct conn_owner *owner);
 
 /* Books the connection of an OPEN record under owner, or makes it the heir. NULL if it may not, or
@@ -68,6 +69,9 @@ bool conn_speaks_for(const struct conn *conn, const struct conn_owner *owner);
 struct conn *conn_open(struct conns *conns, struct conn_owner *owner,
 		       const struct wire_record *record, struct account account, uint64_t now_ms,
 		       bool *opened);
+/* Books what was found open, until its process speaks. false: it is known, or at the limit. */
+bool conn_discover(struct conns *conns, const struct process *process,
+		   const struct kernel_socket *socket, uint8_t role, int fd);
 struct conn *conn_find(struct conns *conns, uint64_t cookie);
 /* The other end of (local, remote), if it is ours too and its policy says close-first = self. */
 struct conn *conn_find_self(struct conns *conns, const struct endpoint *local,

@@ -9,6 +9,8 @@
 #include "daemon/reply.h"
 #include "daemon/tally.h"
 
+#include "common/tcp_state.h"
+
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -75,9 +77,16 @@ static void cmd_status(struct client *client, const json_t *request)
 	end(client, NULL);
 }
 
+/* Found open once, ended since, and its process never said so. */
+static bool is_left_over(const struct conn *conn, const struct kernel_query *query)
+{
+	return !conn->owner && conn->custody == CUSTODY_NONE &&
+	       (query->error == ENOENT || (!query->error && query->state == STATE_TIME_WAIT));
+}
+
 /* What the kernel says of their states now; of what it does not find (another network namespace),
  * the last that was heard. */
-static void refresh_states(const struct loop *loop, struct conn *const conns[KERNEL_BATCH],
+static void refresh_states(const struct loop *loop, struct conn *conns[KERNEL_BATCH],
 			   unsigned int count)
 {
 	struct kernel_query queries[KERNEL_BATCH];
@@ -89,9 +98,14 @@ static void refresh_states(const struct loop *loop, struct conn *const conns[KER
 			.cookie = conns[i]->cookie,
 		};
 	kernel_lookup(loop->kernel, queries, count);
-	for (unsigned int i = 0; i < count; i++)
-		if (!queries[i].error)
+	for (unsigned int i = 0; i < count; i++) {
+		if (is_left_over(conns[i], &queries[i])) {
+			conn_remove(loop->conns, conns[i]);
+			conns[i] = NULL;
+		} else if (!queries[i].error) {
 			conns[i]->state = queries[i].state;
+		}
+	}
 }
 
 /* Sends the rows of one batch. false: there are no more. */
@@ -105,7 +119,7 @@ static bool walk_batch(struct client *client)
 		count++;
 	refresh_states(loop, conns, count);
 	for (unsigned int i = 0; i < count; i++)
-		if (filter_matches(&client->filter, loop->book, conns[i]))
+		if (conns[i] && filter_matches(&client->filter, loop->book, conns[i]))
 			send_row(client, reply_conn(loop, conns[i]));
 	return count == KERNEL_BATCH;
 }

@@ -113,6 +113,7 @@ static void take_facts(struct held *held, const struct wire_record *record,
 	held->rtt_us = look->rtt_us;
 	held->received_at_start = look->received;
 	held->unread_at_start = sock_unread(held->fd);
+	held->drained = look->state == STATE_CLOSE_WAIT && !held->unread_at_start;
 	if (record->unread > held->unread_at_start)
 		held->unread_at_start = record->unread;
 	held->probe = record->patience == PATIENCE_PROBED;

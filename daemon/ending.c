@@ -148,7 +148,8 @@ void ending_peer(struct held *held)
 	bool reset = false;
 
 	if (held->owned) {
-		ending_drain(held, DRAIN_LAST);
+		if (!held->drained)
+			ending_drain(held, DRAIN_LAST);
 		reset = held->reset_peer && sock_unacked(held->fd) == 0;
 	} else if (held->type == WIRE_DEFER) {
 		shutdown(held->fd, SHUT_WR);

@@ -26,6 +26,7 @@ struct held {
 	bool quiet;
 	bool late, probe; /* see patience.h */
 	bool saw_fin, shut_here;
+	bool drained;	/* the peer's FIN came, and nothing before it is unread */
 	bool waited;	/* patience let it wait */
 	bool retirable; /* in our network namespace */
 	struct endpoint local, remote;

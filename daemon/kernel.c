@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/kernel.h"
 
+#include "common/tcp_state.h"
+
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/inet_diag.h>
@@ -145,4 +147,83 @@ void kernel_lookup(struct kernel *kernel, struct kernel_query *queries, unsigned
 void kernel_destroy(struct kernel *kernel, struct kernel_query *queries, unsigned int count)
 {
 	ask(kernel, SOCK_DESTROY, NLM_F_ACK, queries, count);
+}
+
+/* --- the dump --------------------------------------------------------------------------------- */
+
+static struct endpoint get_endpoint(uint8_t family, const __be32 address[4], __be16 port)
+{
+	struct endpoint ep = {.family = AF_INET6, .port = ntohs(port)};
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+	if (family == AF_INET) {
+		memcpy(ep.addr, mapped, sizeof(mapped));
+		memcpy(ep.addr + 12, address, 4);
+	} else {
+		memcpy(ep.addr, address, 16);
+	}
+	if (!memcmp(ep.addr, mapped, sizeof(mapped)))
+		ep.family = AF_INET;
+	return ep;
+}
+
+static void take_dumped(const struct nlmsghdr *header,
+			void (*take)(const struct kernel_socket *socket, void *arg), void *arg)
+{
+	const struct inet_diag_msg *diag = mnl_nlmsg_get_payload(header);
+	struct kernel_socket socket;
+
+	if (mnl_nlmsg_get_payload_len(header) < sizeof(*diag))
+		return;
+	socket = (struct kernel_socket){
+		.inode = diag->idiag_inode,
+		.cookie = diag->id.idiag_cookie[0] | (uint64_t)diag->id.idiag_cookie[1] << 32,
+		.local = get_endpoint(diag->idiag_family, diag->id.idiag_src, diag->id.idiag_sport),
+		.remote =
+			get_endpoint(diag->idiag_family, diag->id.idiag_dst, diag->id.idiag_dport),
+		.state = diag->idiag_state,
+	};
+	take(&socket, arg);
+}
+
+/* false: the dump has ended. */
+static bool take_dump(struct kernel *kernel, uint32_t seq,
+		      void (*take)(const struct kernel_socket *socket, void *arg), void *arg)
+{
+	static char buf[32768];
+	const struct nlmsghdr *header = (const struct nlmsghdr *)buf;
+	ssize_t n = recv(mnl_socket_get_fd(kernel->socket), buf, sizeof(buf), 0);
+	int left = (int)n;
+
+	if (n < 0)
+		return errno == EINTR || errno == ENOBUFS;
+	for (; mnl_nlmsg_ok(header, left); header = mnl_nlmsg_next(header, &left)) {
+		if (header->nlmsg_seq != seq)
+			continue;
+		if (header->nlmsg_type != SOCK_DIAG_BY_FAMILY)
+			return false; /* DONE, or an error */
+		take_dumped(header, take, arg);
+	}
+	return true;
+}
+
+void kernel_dump(struct kernel *kernel, void (*take)(const struct kernel_socket *socket, void *arg),
+		 void *arg)
+{
+	static const uint16_t families[] = {AF_INET, AF_INET6};
+	char buf[REQUEST_SIZE] __attribute__((aligned(8))) = {0};
+	struct kernel_query all = {.cookie = ~UINT64_C(0)}; /* INET_DIAG_NOCOOKIE */
+	struct inet_diag_req_v2 *request = mnl_nlmsg_get_payload((struct nlmsghdr *)buf);
+
+	for (size_t i = 0; i < 2; i++) {
+		uint32_t seq = kernel->seq++;
+
+		all.local.family = all.remote.family = families[i];
+		put_request(buf, SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, seq, &all);
+		request->idiag_states = ~(1u << STATE_TIME_WAIT);
+		if (mnl_socket_sendto(kernel->socket, buf, sizeof(buf)) < 0)
+			continue;
+		while (take_dump(kernel, seq, take, arg))
+			;
+	}
 }

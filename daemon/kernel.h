@@ -31,4 +31,15 @@ void kernel_lookup(struct kernel *kernel, struct kernel_query *queries, unsigned
  * ends by it from Linux 6.0 on. */
 void kernel_destroy(struct kernel *kernel, struct kernel_query *queries, unsigned int count);
 
+struct kernel_socket {
+	uint64_t inode; /* 0: nobody's (not accepted yet, orphan) */
+	uint64_t cookie;
+	struct endpoint local, remote;
+	uint8_t state;
+};
+
+/* Runs take() on every socket of this network namespace but TIME_WAITs. */
+void kernel_dump(struct kernel *kernel, void (*take)(const struct kernel_socket *socket, void *arg),
+		 void *arg);
+
 #endif

@@ -9,6 +9,7 @@ libdaemon_la_SOURCES = \
 	daemon/custody.c daemon/custody.h \
 	daemon/custody_judge.c daemon/custody_judge.h \
 	daemon/deadman.c daemon/deadman.h \
+	daemon/discover.c daemon/discover.h \
 	daemon/ending.c daemon/ending.h \
 	daemon/filter.c daemon/filter.h \
 	daemon/guardian.c daemon/guardian.h \

@@ -40,6 +40,7 @@ struct loop {
 	struct custody *custody;
 	struct sessions *sessions;
 	struct control *control;
+	struct discover *discover;
 	struct loop_events *events;
 	uint64_t started_ms;
 	int exit_status;

@@ -15,6 +15,7 @@
  *       inbox     its messages
  *       record    what they say, checked, and passed on to those below
  *     conn      the model: connections by cookie
+ *       discover  what was open before this loop began
  *     custody   held sockets: who, and why
  *       held      one of them: what is seen, and what is to be done
  *       custody_judge   the decision, pure

@@ -54,6 +54,22 @@ static bool is_ours(int fd)
 	return fd >= 0 && cookie_of(fd) == atomic_load(&identity);
 }
 
+/* The wrappers guard the number, so only a raw system call can have taken it; asking the kernel
+ * once in each tick of the coarse clock (4 ms) is asking before each use of a quiet process, and
+ * costs a busy one nothing. */
+static bool is_ours_still(int fd)
+{
+	static _Atomic uint64_t asked_ms;
+	uint64_t now = wire_now_ms();
+
+	if (atomic_load_explicit(&asked_ms, memory_order_relaxed) == now)
+		return true;
+	if (!is_ours(fd))
+		return false;
+	atomic_store_explicit(&asked_ms, now, memory_order_relaxed);
+	return true;
+}
+
 /* Somebody closed or replaced our descriptor behind the wrappers' back: it is theirs now. */
 static void lose_number(int fd)
 {
@@ -212,7 +228,7 @@ static int usable(void)
 		if (!atomic_load(&up))
 			return -1;
 	}
-	if (!is_ours(fd)) {
+	if (!is_ours_still(fd)) {
 		lose_number(fd);
 		return -1;
 	}
@@ -264,19 +280,25 @@ static void note_error(long error)
 
 void channel_publish(const struct wire_record *record)
 {
-	int fd = usable();
-	long sent;
+	/* Twice: the first may find that the daemon has been restarted. */
+	for (int i = 0; i < 2; i++) {
+		int fd = usable();
+		long sent;
 
-	if (fd < 0)
-		return;
-	sent = raw(SYS_sendto, fd, record, sizeof(*record), MSG_DONTWAIT | MSG_NOSIGNAL, 0, 0);
-	if (sent == sizeof(*record))
-		return;
+		if (fd < 0)
+			break;
+		sent = raw(SYS_sendto, fd, record, sizeof(*record), MSG_DONTWAIT | MSG_NOSIGNAL, 0,
+			   0);
+		if (sent == sizeof(*record))
+			return;
+		note_error(sent);
+		if (atomic_load(&up))
+			break;
+	}
 	note_lost();
-	note_error(sent);
 }
 
-bool channel_send_fd(const struct wire_record *record, int passed)
+static bool send_fd(int fd, const struct wire_record *record, int passed)
 {
 	struct iovec iov = {(void *)record, sizeof(*record)};
 	union {
@@ -289,7 +311,6 @@ bool channel_send_fd(const struct wire_record *record, int passed)
 			     .msg_controllen = sizeof(control.buf)};
 	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
 	_Atomic int32_t *left = credits();
-	int fd = channel_fd();
 	long sent;
 
 	if (atomic_fetch_sub(left, 1) <= 0) {
@@ -300,12 +321,25 @@ bool channel_send_fd(const struct wire_record *record, int passed)
 	cmsg->cmsg_type = SCM_RIGHTS;
 	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
 	memcpy(CMSG_DATA(cmsg), &passed, sizeof(passed));
-	sent = is_ours(fd) ? raw(SYS_sendmsg, fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) : -EBADF;
+	sent = raw(SYS_sendmsg, fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (sent == sizeof(*record))
 		return true;
 	atomic_fetch_add(left, 1);
 	note_error(sent);
 	return false;
+}
+
+bool channel_send_fd(const struct wire_record *record, int passed)
+{
+	int fd = usable();
+
+	if (fd >= 0 && send_fd(fd, record, passed))
+		return true;
+	/* The daemon has been restarted, it may be. */
+	if (fd < 0 || atomic_load(&up))
+		return false;
+	fd = usable();
+	return fd >= 0 && send_fd(fd, record, passed);
 }
 
 void channel_forget(void)

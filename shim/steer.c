@@ -44,6 +44,7 @@ struct closing {
 	bool has_policy;
 	struct close_facts facts;
 	uint32_t recv_idle_ms;
+	bool unsent; /* corked, or held back by Nagle or MSG_MORE */
 	enum wire_patience patience;
 };
 
@@ -103,30 +104,22 @@ static uint32_t queue_bytes(int fd, unsigned long request)
 	return raw(SYS_ioctl, fd, request, &bytes) == 0 && bytes > 0 ? (uint32_t)bytes : 0;
 }
 
-static bool has_ulp(int fd)
-{
-	char name[16] = "";
-	socklen_t len = sizeof(name);
-
-	return raw(SYS_getsockopt, fd, IPPROTO_TCP, TCP_ULP, name, &len) == 0 && len > 0 && name[0];
-}
-
 /* O_ASYNC: SIGIO would carry the dead number. A ULP (kTLS) has records of its own to send. */
 static bool is_unsafe(const struct closing *c)
 {
 	long flags;
 
-	if (c->word & SLOT_EPOLL_LOST)
+	if (c->word & (SLOT_EPOLL_LOST | SLOT_ULP))
 		return true;
 	flags = raw(SYS_fcntl, c->fd, F_GETFL);
-	return flags < 0 || flags & O_ASYNC || has_ulp(c->fd);
+	return flags < 0 || flags & O_ASYNC;
 }
 
 static bool read_tcp_info(struct closing *c)
 {
 	struct tcp_info info = {0};
-	/* Up to what we look at; the kernel fills less than it knows. */
-	socklen_t len = offsetof(struct tcp_info, tcpi_snd_ssthresh);
+	/* Up to what we look at. A kernel that knows less (before Linux 4.6) leaves the rest. */
+	socklen_t len = offsetof(struct tcp_info, tcpi_min_rtt);
 	uint32_t idle;
 
 	if (raw(SYS_getsockopt, c->fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0)
@@ -137,6 +130,7 @@ static bool read_tcp_info(struct closing *c)
 	c->facts.idle_ms = idle;
 	c->facts.rtt_us = info.tcpi_rtt;
 	c->recv_idle_ms = info.tcpi_last_data_recv;
+	c->unsent = len < offsetof(struct tcp_info, tcpi_min_rtt) || info.tcpi_notsent_bytes;
 	return true;
 }
 
@@ -157,7 +151,13 @@ static enum wire_patience patience_of(const struct closing *c)
 									 : PATIENCE_SPARED;
 }
 
-/* Asks the kernel only what this policy will want to know. */
+static bool may_have_unread(const struct closing *c)
+{
+	return c->facts.state == STATE_ESTABLISHED || c->facts.state == STATE_CLOSE_WAIT;
+}
+
+/* Asks the kernel only what this policy will want to know; and of the last holder's close, whether
+ * it throws unread data away, for then the kernel sends RST. */
 static bool gather(struct closing *c)
 {
 	const struct policy_terms *t = &c->terms;
@@ -167,22 +167,20 @@ static bool gather(struct closing *c)
 	c->has_policy = publish_find(c->word, &c->info, &c->terms, &c->policy);
 	c->facts.app_linger = c->word & SLOT_APP_LINGER;
 	c->facts.deferred = c->word & SLOT_DEFERRED;
+	if (c->facts.sole_owner && may_have_unread(c))
+		c->facts.unread = queue_bytes(c->fd, SIOCINQ);
 	if (!c->has_policy || !c->facts.sole_owner)
 		return true;
 	if (c->facts.state == STATE_ESTABLISHED && t->close_first == FIRST_PEER) {
 		c->patience = patience_of(c);
 		c->facts.vain = c->patience == PATIENCE_SPARED;
-		c->facts.unread = queue_bytes(c->fd, SIOCINQ);
-		c->facts.unacked = queue_bytes(c->fd, SIOCOUTQ);
 		if (!c->facts.vain) {
 			c->facts.unsafe = is_unsafe(c);
 			c->facts.daemon_ready = channel_ready();
 		}
 	}
-	if (c->facts.state == STATE_CLOSE_WAIT && t->peer_time_wait == PEER_TW_NONE) {
-		c->facts.unread = queue_bytes(c->fd, SIOCINQ);
+	if (c->facts.state == STATE_CLOSE_WAIT && t->peer_time_wait == PEER_TW_NONE)
 		c->facts.unacked = queue_bytes(c->fd, SIOCOUTQ);
-	}
 	return true;
 }
 
@@ -268,7 +266,8 @@ static bool hand_over(const struct closing *c, enum wire_type type, enum close_a
 	struct wire_record record;
 
 	/* close() would push what TCP_CORK, MSG_MORE and Nagle hold back; held, it would sit. */
-	set_tcp_option(c->fd, TCP_NODELAY, 1);
+	if (c->unsent)
+		set_tcp_option(c->fd, TCP_NODELAY, 1);
 	fill_record(c, &record, type, action);
 	record.how = (uint8_t)how;
 	return channel_send_fd(&record, c->fd);
@@ -527,6 +526,14 @@ void steer_not_passed(int fd)
 		holder_unshare(cookie);
 }
 
+static bool has_ulp(int fd)
+{
+	char name[16] = "";
+	socklen_t len = sizeof(name);
+
+	return raw(SYS_getsockopt, fd, IPPROTO_TCP, TCP_ULP, name, &len) == 0 && len > 0 && name[0];
+}
+
 static bool remote_of(int fd, struct endpoint *out)
 {
 	struct sockaddr_storage addr;
@@ -560,6 +567,8 @@ void steer_received(int fd, bool peeked)
 		holder_share(cookie);
 	if (raw(SYS_getsockopt, fd, SOL_SOCKET, SO_LINGER, &linger, &len) == 0 && linger.l_onoff)
 		word |= SLOT_APP_LINGER;
+	if (has_ulp(fd))
+		word |= SLOT_ULP;
 	if (server)
 		word |= SLOT_SERVER;
 	slot_fill(fd, word, cookie, &info, false);

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stddef.h>
 #include <sys/un.h>
 
@@ -208,6 +209,8 @@ int wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t le
 {
 	int result = libc.setsockopt(fd, level, name, value, len);
 
+	if (level == IPPROTO_TCP && name == TCP_ULP && result == 0)
+		slot_set_flag(fd, SLOT_ULP);
 	if (level == SOL_SOCKET && name == SO_LINGER && result == 0 && slot_word(fd)) {
 		const struct linger *linger = value;
 

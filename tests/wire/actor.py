@@ -11,7 +11,8 @@ for each connection goes to stdout once its steps are done, with what the steps 
 
 OPTIONS: --bind ADDRESS (0.0.0.0; with `connect` the source), --dual (:: and IPv4 by mapped
 addresses), --no-reuse (without SO_REUSEADDR), --backlog N, --keepalive (on the listener),
---getsockname (between bind and connect; it must stay true), --together.
+--getsockname (between bind and connect; it must stay true), --together,
+--opts (of the listener).
 
 STEPS, in order, for each connection:
     text:WORD     send WORD and a newline          send:N       send N bytes of a known pattern
@@ -234,6 +235,8 @@ def listener(port, options):
         s.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     s.bind((options.get("bind", "::" if options.get("dual") else "0.0.0.0"), port))
     s.listen(int(options.get("backlog", 4096)))
+    if options.get("opts"):
+        report(Conn(s).run(["opts"]))
     return s
 
 

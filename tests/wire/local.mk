@@ -20,6 +20,9 @@ WIRE_TESTS += \
 	tests/wire/test-restart.sh \
 	tests/wire/test-simultaneous.sh \
 	tests/wire/test-peer-time-wait.sh \
+	tests/wire/test-options.sh \
+	tests/wire/test-selectors.sh \
+	tests/wire/test-report.sh \
 	tests/wire/test-close-cost.sh
 
 check_PROGRAMS += tests/wire/closes

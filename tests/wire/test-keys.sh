@@ -1,215 +1,225 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Each key and each selector acts as its table says. What acts on sockets is read back from them by
-# the program itself; what acts at close is seen in the capture. A selector's policy is told by its
-# user-timeout.
+# The keys that act at close, in real processes: close-first, grace, grace-learn, time-wait, linger;
+# and `closeside off`, which leaves all of them to the program.
 # shellcheck disable=SC2317 # functions that wait_for calls
 # shellcheck source=tests/wire/lib.sh
 . "$(dirname "$0")/lib.sh"
 
+count=20
+body=20000
+sha=$("$python" "$wire_dir/actor.py" hash $body)
+
 wire_init
-for n in 21 22; do
-	ip -n "$ns_b" addr add 10.77.0.$n/24 dev veth0
-done
 capture_start a
 daemon_start a <<-END
-	policy keepalive     { local-port = 8001  keepalive = 60s/10s/5 }
-	policy keepalive-off { local-port = 8002  keepalive = off }
-	policy user-timeout  { local-port = 8003  user-timeout = 30s }
-	policy backlog       { local-port = 8004  backlog = 300 }
-	policy backlog-less  { local-port = 8005  backlog = 3 }
-	policy reuse-address { local-port = 8006  reuse-address = yes }
-	policy reuse-port    { local-port = 8007  reuse-port = yes }
-	policy linger        { local-port = 8008  linger = 5s }
-	policy linger-abort  { local-port = 8009  linger = abort  allow-data-loss = yes }
-	policy linger-off    { local-port = 8010  linger = off }
-	policy linger-app    { local-port = 8011  close-first = peer  grace = 5s }
-	policy self          { local-port = 8012  close-first = self }
-
-	policy c-keepalive   { role = client  remote-port = 8021  keepalive = 70s/11s/6  user-timeout = 20s }
-	policy c-ports       { role = client  remote-port = 8023  local-ports = 45000-45099 }
-	policy c-source      { role = client  remote-port = 8024  source = {10.77.0.21, 10.77.0.22} }
-	policy c-source-next { role = client  remote-port = 8025  source = {10.99.9.9, 10.77.0.22} }
-
-	policy program-no   { local-port = 8101  program = {nosuch}             user-timeout = 1001ms }
-	policy program      { local-port = 8101  program = {"python3*"}         user-timeout = 1002ms }
-	policy path-no      { local-port = 8102  program = {"/opt/*"}           user-timeout = 1001ms }
-	policy path         { local-port = 8102  program = {x, "/usr/bin/pyth*"} user-timeout = 1002ms }
-	policy user-no      { local-port = 8103  user = {nobody}                user-timeout = 1001ms }
-	policy user         { local-port = 8103  user = {www-data}              user-timeout = 1002ms }
-	policy remote-no    { local-port = 8104  remote = {10.77.0.22/32, 10.88.0.0/16}  user-timeout = 1001ms }
-	policy remote       { local-port = 8104  remote = {10.77.0.0/24}        user-timeout = 1002ms }
-	policy role-no      { local-port = 8105  role = client                  user-timeout = 1001ms }
-	policy role         { local-port = 8105  role = server                  user-timeout = 1002ms }
-	policy port         { local-port = {1, 8106-8107}                       user-timeout = 1002ms }
-	policy first        { local-port = 8108                                 user-timeout = 1002ms }
-	policy second       { local-port = 8108                                 user-timeout = 1001ms }
-	policy rport-no     { role = client  remote-port = {8110-8120}          user-timeout = 1001ms }
-	policy rport        { role = client  remote-port = {8109}               user-timeout = 1002ms }
-	policy unit-no      { local-port = 8121  unit = {"no-such.service"}     user-timeout = 1001ms }
-	policy unit         { local-port = 8121  unit = {"/*"}                  user-timeout = 1002ms }
+	defaults { grace-learn = no }
+	policy app     { local-port = 8001  close-first = app }
+	policy peer    { local-port = 8002  close-first = peer  grace = 5s }
+	policy self    { local-port = 8003  close-first = self }
+	policy held    { role = server  local-port = 8004  close-first = peer  grace = 60s }
+	policy early   { role = client  remote-port = 8004  close-first = self }
+	policy bound   { local-port = 8005  close-first = peer  grace = 200ms }
+	policy short   { local-port = 8006  close-first = peer  grace = 20ms }
+	policy brief   { local-port = 8007  time-wait = 3s }
+	policy drain   { local-port = 8008  close-first = peer  grace = 50ms  drain-max = 300ms }
+	policy obeyed  { local-port = 8011  close-first = peer  grace = 60s }
+	policy without { local-port = 8012  linger = off }
+	policy abort   { local-port = 8013  linger = abort  allow-data-loss = yes }
+	policy linger  { local-port = 8014  linger = 60s }
+	policy hasty   { local-port = 8015  linger = off }
 END
 steer a
 
-# server NAME PORT OPTIONS... -- STEPS...; the options are --keepalive and the like
-asks() {
-	actor_connect "$A4" "$1" "${3:-1}" text:hello recv:4 eof close >"$dir/asks.out"
-	wait_for 5 test -s "$dir/$2.log"
+# ask PORT NAME FIRST: clients that know where the answer ends. Where the server is to close first
+# they wait for it, so that a machine with much to do changes nothing.
+ask() {
+	local last=close
+	[ "$3" = b ] || last=eof
+	actor_connect "$A4" "$1" $count text:hello "recv:$body" "$last" >"$dir/$2.out"
+	capture_section a "$2" $count
 }
 
-# option NAME KEY VALUE: what the server's accepted socket has
-option() {
-	is "$3" "$(head -n1 "$dir/$1.log" | jq -c ".opts.$2")" "$1: $2 is $3"
+# closers NAME PORT FIRST: a server and its clients; FIRST closes first
+closers() {
+	actor_serve "$1" "$2" line "send:$body" close
+	ask "$2" "$1" "$3"
+	is $count "$(lines_count "$dir/$1.out" ".error == null and .sha == \"$sha\"")" \
+		"$1: every client reads every byte"
+	first_is "$1" "$3"
 }
 
-# --- a server's sockets ---
-actor_serve keepalive 8001 line opts text:bye close
-asks 8001 keepalive
-option keepalive keepalive 1
-option keepalive idle 60
-option keepalive interval 10
-option keepalive probes 5
-actor_serve keepalive-off 8002 --keepalive line opts text:bye close
-asks 8002 keepalive-off
-option keepalive-off keepalive 0
-actor_serve user-timeout 8003 line opts text:bye close
-asks 8003 user-timeout
-option user-timeout user_timeout 30000
-option user-timeout keepalive 0
-actor_serve backlog 8004 --backlog 5 line text:bye close
-is 300 "$(in_ns a ss -Htln 'sport = :8004' | awk '{ print $3 }')" "backlog: raised to 300"
-actor_serve backlog-less 8005 --backlog 50 line text:bye close
-is 50 "$(in_ns a ss -Htln 'sport = :8005' | awk '{ print $3 }')" "backlog: never lowered"
-actor_serve reuse-address 8006 --no-reuse line opts text:bye close
-asks 8006 reuse-address
-option reuse-address reuse_address 1
-actor_serve reuse-port 8007 line opts text:bye close
-asks 8007 reuse-port
-option reuse-port reuse_port 1
-start a reuse-port-2 "${STEER[@]}" "$python" "$wire_dir/actor.py" serve 8007 line text:bye close
-two_listen() {
-	[ "$(in_ns a ss -Htln 'sport = :8007' | wc -l)" = 2 ]
+# first_is NAME a|b
+first_is() {
+	is $count "$(conns_count "$dir/$1.conns" "first == \"$2\" && kind == \"FIN\"")" \
+		"$1: $([ "$2" = a ] && echo "the server's" || echo "the client's") FIN comes first"
 }
-check "reuse-port: a second server starts on the port" wait_for 10 two_listen
 
-# --- SO_LINGER ---
+# outcome POLICY KEY: of its counters
+outcome() {
+	ctl a policies | jq "select(.name == \"$1\").$2"
+}
+
+# --- close-first ---
+closers app 8001 a
+closers peer 8002 b
+is 0 "$(time_wait_among a "$dir/peer.conns")" "peer: no TIME_WAIT at the server"
+is $count "$(time_wait_among b "$dir/peer.conns")" "peer: the clients have them"
+closers self 8003 a
+
+# Both ends ours, in one namespace: the server's close waits, the client reads until EOF and would
+# never close first. The daemon closes for it. The wait is shorter than the grace by far.
+actor_serve held 8004 line "send:$body" close
+start a early "${STEER[@]}" "$python" "$wire_dir/actor.py" connect 127.0.0.1 8004 $count \
+	text:hello eof close
+if wait_for 30 pid_gone "${pid_of[early]}"; then
+	ok "both ends ours: who waits for EOF gets it before the grace of a minute is over"
+else
+	not_ok "both ends ours: who waits for EOF gets it before the grace of a minute is over" \
+		"$(ctl a conns | head -n3)"
+fi
+is $count "$(lines_count "$dir/early.log" ".eof and .error == null and .sha == \"$sha\"")" \
+	"both ends ours: every byte, then EOF"
+is "$count 0" "$(outcome held peer) $(outcome held grace)" "both ends ours: the client closed first"
+is "$count 0" "$(time_wait a 'dport = :8004') $(time_wait a 'sport = :8004')" \
+	"both ends ours: the client has the TIME_WAITs"
+
+# --- grace, grace-learn = no ---
+actor_serve bound 8005 line "send:$body" close
+actor_connect "$A4" 8005 5 text:hello eof close >"$dir/bound.out"
+is "5 0" "$(outcome bound grace) $(outcome bound not_waited)" \
+	"grace: it ends the wait for a peer that reads until EOF"
+is 5 "$(lines_count "$dir/bound.out" '.ms.eof >= 150 and .ms.eof < 10000 and .eof')" \
+	"grace: the peer's EOF comes after it"
+actor_serve short 8006 line "send:$body" close
+actor_connect "$A4" 8006 150 text:hello eof close >"$dir/short.out"
+is "150 0" "$(outcome short grace) $(outcome short not_waited)" \
+	"grace-learn = no: it waits as long the 150th time"
 capture_mark a
-actor_serve linger 8008 line send:3000000 close
-actor_connect "$A4" 8008 1 small text:hello recv:2980000 sleep:500 eof close >"$dir/linger.out"
-wait_for 5 test -s "$dir/linger.log"
-note "linger = 5s: close() took $(jq .ms.close "$dir/linger.log") ms"
-at_least 100 "$(jq '.ms.close | floor' "$dir/linger.log")" "linger = 5s: close() waits for the reader"
-is 3000000 "$(jq .got "$dir/linger.out")" "linger = 5s: it reads all"
-capture_section a linger 1
-actor_serve linger-abort 8009 line text:bye close
-actor_connect "$A4" 8009 5 text:hello recv:4 eof close >"$dir/linger-abort.out"
-capture_section a linger-abort 5
-is 5 "$(conns_count "$dir/linger-abort.conns" 'first == "a" && kind == "RST"')" "linger = abort: RST, no FIN"
-actor_serve linger-off 8010 line text:bye linger:0 close
-actor_connect "$A4" 8010 5 text:hello recv:4 eof close >"$dir/linger-off.out"
-capture_section a linger-off 5
-is 5 "$(conns_count "$dir/linger-off.conns" 'first == "a" && kind == "FIN" && rst_a == 0')" \
-	"linger = off: what the program set does not count: FIN, no RST"
-actor_serve linger-app 8011 line text:bye linger:0 close
-actor_connect "$A4" 8011 5 text:hello recv:4 eof close >"$dir/linger-app.out"
-capture_section a linger-app 5
-is 5 "$(conns_count "$dir/linger-app.conns" 'first == "a" && kind == "RST"')" \
-	"linger = app: a program that set SO_LINGER itself is obeyed, and not handed over"
-actor_serve self 8012 line text:bye close
-actor_connect "$A4" 8012 5 text:hello recv:4 sleep:50 close >"$dir/self.out"
-capture_section a self 5
-is 5 "$(conns_count "$dir/self.conns" 'first == "a" && kind == "FIN"')" "close-first = self: the server's FIN first"
 
-# --- a client's sockets: the server is without us ---
-plain
-for port in 8021 8022 8023 8024 8025 8026 8109 8110; do
-	actor_serve s$port $port line opts text:bye close
-done
-steer a
-CLIENT_STEER=("${STEER[@]}")
-
-# client PORT N [OPTIONS]: its own view in $dir/client.out
-client() {
-	actor_connect "$A4" "$1" "$2" "${@:3}" text:hello recv:4 opts eof close >"$dir/client.out"
-	at_least "$2" "$(lines_count "$dir/client.out" '.error == null and .got == 4')" \
-		"port $1: connects and is answered ($2 times)"
+# --- time-wait = a duration ---
+actor_serve brief 8007 line "send:$body" close
+actor_connect "$A4" 8007 $count --together text:hello eof close >"$dir/brief.out"
+brief_left() {
+	[ "$(in_ns a ss -Htan state time-wait 'sport = :8007' | wc -l)" = "$1" ]
 }
-mine() {
-	jq -c ".opts.$1" "$dir/client.out" | sort | uniq
+check "time-wait = 3s: ordinary TIME_WAITs at first" wait_for 3 brief_left $count
+check "time-wait = 3s: retired after it" wait_for 20 brief_left 0
+capture_section a brief $count
+is $count "$(conns_count "$dir/brief.conns" 'first == "a" && kind == "FIN" && !rst_a && !rst_b')" \
+	"time-wait = 3s: an ordinary close"
+
+# --- drain-max ---
+actor_serve drain 8008 line "send:$body" close
+actor_connect "$A4" 8008 3 --together text:hello trickle:20000 >"$dir/drain.out"
+capture_section a drain 3
+is 3 "$(conns_count "$dir/drain.conns" 'first == "a" && kind == "FIN" && rst_a')" \
+	"drain-max: who goes on sending after our FIN is reset"
+is 3 "$(lines_count "$dir/drain.out" '.error != null and .ms.trickle >= 300')" \
+	"drain-max: not before it"
+
+# --- linger ---
+# The reader takes 2 kB, and no more until the file is there: close() with a linger time waits
+# for it, one without returns.
+cat >"$dir/lingerer.py" <<-'END'
+	"""lingerer.py serve PORT [LINGER] | read HOST PORT FILE"""
+	import os, socket, struct, sys, time
+	s = socket.socket()
+	if sys.argv[1] == "serve":
+	    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+	    s.bind(("0.0.0.0", int(sys.argv[2])))
+	    s.listen(10)
+	    c, _ = s.accept()
+	    c.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+	    if len(sys.argv) > 3:
+	        c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, int(sys.argv[3])))
+	    c.recv(100)
+	    c.sendall(b"x" * 100000)
+	    print("closing", flush=True)
+	    c.close()
+	    print("closed", flush=True)
+	    time.sleep(1000)
+	s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+	s.connect((sys.argv[2], int(sys.argv[3])))
+	s.sendall(b"hello\n")
+	while not os.path.exists(sys.argv[4]):
+	    time.sleep(0.01)
+	got, part = 0, b"."
+	try:
+	    while part:
+	        part = s.recv(65536)
+	        got += len(part)
+	    print(got, "eof")
+	except ConnectionResetError:
+	    print(got, "reset")
+END
+
+# lingering NAME PORT [SECONDS]: until the server is at its close
+lingering() {
+	start_listening a "$1" "$2" "${STEER[@]}" "$python" "$dir/lingerer.py" serve "${@:2}"
+	start b "$1-reader" "$python" "$dir/lingerer.py" read "$A4" "$2" "$dir/$1.go"
+	wait_for 10 grep -q closing "$dir/$1.log"
 }
 
-client 8021 1
-is 1 "$(mine keepalive)" "client: keepalive is on"
-is "70 11 6" "$(mine idle) $(mine interval) $(mine probes)" "client: keepalive's three times"
-is 20000 "$(mine user_timeout)" "client: user-timeout"
-# bind() knows no remote yet, so a policy that selects one cannot act there
-steer a role=client,bind-late=yes
-CLIENT_STEER=("${STEER[@]}")
-client 8022 3 --bind 10.77.0.2
-is 1 "$(mine bind_no_port)" "bind-late: the port is chosen by connect()"
-client 8022 3 --bind 10.77.0.2 --getsockname
-is 3 "$(lines_count "$dir/client.out" '.error == null')" \
-	"bind-late: getsockname() before connect() shows the port that it gets"
-steer a
-CLIENT_STEER=("${STEER[@]}")
-
-if in_ns b "$python" -c 'import socket; socket.socket().setsockopt(0, 51, (2 << 16) | 1)' 2>/dev/null; then
-	client 8023 20
-	is 20 "$(jq '.opts.local[1] | select(. >= 45000 and . <= 45099)' "$dir/client.out" | wc -l)" \
-		"local-ports: all within the range"
-	steer a role=client,bind-late=yes,local-ports=46000-46099
-	CLIENT_STEER=("${STEER[@]}")
-	client 8026 20 --bind 10.77.0.2
-	is 20 "$(jq '.opts.local[1] | select(. >= 46000 and . <= 46099)' "$dir/client.out" | wc -l)" \
-		"local-ports, with an early bind: all within the range"
-	steer a
-	CLIENT_STEER=("${STEER[@]}")
-else
-	skip "local-ports" "this kernel has no IP_LOCAL_PORT_RANGE"
-fi
-client 8024 10
-is "10.77.0.21 10.77.0.22" "$(jq -r '.opts.local[0]' "$dir/client.out" | sort -u | xargs)" \
-	"source: its addresses take turns"
-is 5 "$(jq -r '.opts.local[0]' "$dir/client.out" | grep -c '\.21$')" "source: evenly"
-client 8024 3 --bind 10.77.0.2
-is "10.77.0.2" "$(jq -r '.opts.local[0]' "$dir/client.out" | sort -u | xargs)" \
-	"source: what the program bound itself stays"
-client 8025 4
-is "10.77.0.22" "$(jq -r '.opts.local[0]' "$dir/client.out" | sort -u | xargs)" \
-	"source: one that is not there is passed over"
-client 8109 1
-is 1002 "$(mine user_timeout)" "remote-port: matches"
-client 8110 1
-is 1001 "$(mine user_timeout)" "remote-port: a range"
-CLIENT_STEER=()
-
-# --- selectors, of a server ---
-selects() {
-	asks "$2" "$1"
-	is 1002 "$(head -n1 "$dir/$1.log" | jq -c .opts.user_timeout)" "selector: $1"
+# read_on NAME: what the reader says in the end
+read_on() {
+	touch "$dir/$1.go"
+	wait_for 15 pid_gone "${pid_of[$1-reader]}"
+	cat "$dir/$1-reader.log"
 }
-port=8100
-for name in program path user remote role port; do
-	port=$((port + 1))
-	if [ $name = user ]; then
-		if ! have setpriv || ! id -u www-data >"$dir/www"; then
-			skip "selector: user" "no setpriv, or no www-data"
-			continue
-		fi
-		start_listening a user $port "${STEER[@]}" setpriv --reuid=www-data --regid=www-data \
-			--clear-groups "$python" "$wire_dir/actor.py" serve $port line opts text:bye close
-	else
-		actor_serve $name $port line opts text:bye close
-	fi
-	selects $name $port
-done
-actor_serve first 8108 line opts text:bye close
-selects first 8108
-if grep -q ':/.' /proc/self/cgroup; then
-	actor_serve unit 8121 line opts text:bye close
-	selects unit 8121
-else
-	skip "selector: unit" "this process is in no cgroup"
-fi
+
+returned() {
+	grep -q closed "$dir/$1.log"
+}
+
+fin_out() {
+	[ -n "$(in_ns a ss -Htan state fin-wait-1 "sport = :$1")" ]
+}
+
+# blocks NAME PORT WHAT: its FIN is queued, and its close() has not returned
+blocks() {
+	wait_for 10 fin_out "$2"
+	sleep 0.2
+	if returned "$1"; then not_ok "$3"; else ok "$3"; fi
+	is "100000 eof" "$(read_on "$1")" "$1: the peer reads every byte"
+	check "$1: then close() returns" wait_for 10 returned "$1"
+}
+
+lingering obeyed 8011 60
+blocks obeyed 8011 "linger = app: the program's own linger time is obeyed"
+is 0 "$(outcome obeyed hand_overs)" "linger = app: and it is not handed over"
+
+lingering without 8012 60
+check "linger = off: close() returns at once all the same" wait_for 10 returned without
+is "100000 eof" "$(read_on without)" "linger = off: the peer reads every byte"
+
+lingering hasty 8015 0
+check "linger = off: also where the program wants an abort" wait_for 10 returned hasty
+is "100000 eof" "$(read_on hasty)" "linger = off: which loses nothing then"
+
+capture_mark a
+lingering abort 8013
+wait_for 10 returned abort
+is reset "$(read_on abort | cut -d' ' -f2)" "linger = abort: the peer is reset"
+capture_section a abort 1
+is 1 "$(conns_count "$dir/abort.conns" 'first == "a" && kind == "RST"')" "linger = abort: RST, no FIN"
+is 0 "$(time_wait_among a "$dir/abort.conns")" "linger = abort: no TIME_WAIT"
+
+lingering linger 8014
+blocks linger 8014 "linger = 60s: close() waits for unsent data"
+capture_mark a
+
+# --- off and on ---
+switch() {
+	[ -z "$wire_plain" ] && "$closeside" "$1" -s "$dir/a.socket" >"$dir/switch.out" 2>&1
+}
+again() {
+	ask 8002 "$1" "$2"
+	first_is "$1" "$2"
+}
+check "closeside off" switch off
+again off a
+check "closeside on" switch on
+again on b
 
 finish

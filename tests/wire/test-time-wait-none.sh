@@ -65,10 +65,16 @@ if have nginx && have curl; then
 	good=$(client_curl $count "http://$A4:8002/")
 	capture_section a nginx $count
 	is $count "$good" "nginx: every request of curl is answered"
-	is 0 "$(time_wait_among a "$dir/nginx.conns")" "nginx: no TIME_WAIT at the server"
-	is 0 "$(time_wait_among b "$dir/nginx.conns" | awk -v peer="$(conns_count "$dir/nginx.conns" \
-		'first == "b"')" '{ print ($1 > peer) ? $1 : 0 }')" \
-		"nginx: none at the client, but where it closed first itself"
+	# curl knows where an answer ends: some closes cross, and both ends go to TIME_WAIT then.
+	none_at_server() { [ "$(time_wait_among a "$dir/nginx.conns")" = 0 ]; }
+	crossed=$(conns_count "$dir/nginx.conns" 'crossed == 1')
+	note "nginx: $crossed of $count closes were simultaneous," \
+		"$(conns_count "$dir/nginx.conns" 'first == "b"') the client's"
+	check "nginx: no TIME_WAIT at the server, what a simultaneous close left is retired" \
+		wait_for 10 none_at_server
+	at_most "$(conns_count "$dir/nginx.conns" 'first == "b" || crossed == 1')" \
+		"$(time_wait_among b "$dir/nginx.conns")" \
+		"nginx: none at the client, but where it closed first itself or at the same time"
 else
 	skip "nginx and curl" "they are not installed"
 fi
