@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # The system calls that nginx makes for each short connection: plain, and what the shim adds under
-# each policy. Only counted: they are the same on every machine. BENCH_CONNECTIONS: another number.
+# each policy, where the server is the first to close. Only counted: the same on every machine. BENCH_CONNECTIONS: another number.
 # shellcheck source=tests/wire/lib.sh
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/wire/lib.sh"
 
@@ -47,11 +47,11 @@ attached() {
 # calls KIND: writes "NAME CALLS" of its worker to $dir/KIND.calls, epoll_wait aside: it is of the load
 calls() {
 	local worker
-	in_ns b "$client" "$A4" "${port[$1]}" 100 1 >/dev/null # the first makes the channel
+	in_ns b "$client" "$A4" "${port[$1]}" 100 1 5 >/dev/null # the first makes the channel
 	worker=$(child_of "$1")
 	start a strace strace -c -o "$dir/$1.strace" -p "$worker"
 	wait_for 10 attached
-	in_ns b "$client" "$A4" "${port[$1]}" "$count" 1 >/dev/null
+	in_ns b "$client" "$A4" "${port[$1]}" "$count" 1 5 >/dev/null
 	sleep 0.2
 	stop strace INT
 	awk '$1 ~ /^[0-9.]+$/ && $NF != "total" && $NF != "epoll_wait" { print $NF, $4 }' \
