@@ -6,43 +6,14 @@
 # WIRE_COUNT, WIRE_PAIRS: other numbers.
 # shellcheck source=tests/wire/lib.sh
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/wire/lib.sh"
+# shellcheck source=tests/bench/nginx.sh
+. "$(dirname "$0")/nginx.sh"
 
 count=${WIRE_COUNT:-20000}
 pairs=${WIRE_PAIRS:-7}
-client=$top_builddir/tests/bench/short_conns
 
 wire_init
-have nginx || skip_all "nginx is not installed"
-[ -x "$client" ] || skip_all "$client is not built"
-# The client's TIME_WAITs need ports, and each run a port of the server's.
-in_ns b sysctl -qw net.ipv4.ip_local_port_range="1024 65535"
-for ns in a b; do
-	in_ns $ns sysctl -qw net.ipv4.tcp_max_tw_buckets=1000000 2>/dev/null
-done
-
-# server plain|steered BASE
-server() {
-	local i
-	mkdir -p "$dir/$1"
-	cat >"$dir/$1/nginx.conf" <<-END
-		daemon off;
-		pid $dir/$1/pid;
-		worker_processes 2;
-		error_log $dir/$1/error.log;
-		events { worker_connections 4096; }
-		http {
-			access_log off;
-			keepalive_timeout 0;
-			client_body_temp_path $dir/$1/1; proxy_temp_path $dir/$1/2;
-			fastcgi_temp_path $dir/$1/3; uwsgi_temp_path $dir/$1/4; scgi_temp_path $dir/$1/5;
-			server {
-				$(for ((i = 0; i < 4 * (pairs + 1); i++)); do echo "listen $(($2 + i)) backlog=4096;"; done)
-				location / { return 200 "hello\n"; }
-			}
-		}
-	END
-	start_listening a "$1" "$2" "${STEER[@]}" nginx -e "$dir/$1/error.log" -c "$dir/$1/nginx.conf"
-}
+bench_init
 
 # run plain|steered PORT: sets answered, seconds, left
 run() {
@@ -62,9 +33,9 @@ daemon_start a <<-END
 	policy web { role = server  program = {nginx}  close-first = peer }
 END
 plain
-server plain 8100
+bench_nginx plain 2 8100 $((4 * (pairs + 1)))
 steer a
-server steered 9100
+bench_nginx steered 2 9100 $((4 * (pairs + 1)))
 
 failed=0 port=0
 # pairs_of THREADS

@@ -7,46 +7,22 @@
 # BENCH_CONNECTIONS, BENCH_ROUNDS: other numbers.
 # shellcheck source=tests/wire/lib.sh
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/wire/lib.sh"
+# shellcheck source=tests/bench/nginx.sh
+. "$(dirname "$0")/nginx.sh"
 
 count=${BENCH_CONNECTIONS:-20000}
 rounds=${BENCH_ROUNDS:-7}
-client=$top_builddir/tests/bench/short_conns
 kinds=(plain watch peer none)
 declare -A base=([plain]=8100 [watch]=8200 [peer]=8300 [none]=8400)
 declare -A title=([plain]='plain' [watch]='watched only' [peer]='close-first = peer'
 	[none]='time-wait = none')
 
 wire_init
-have nginx || skip_all "nginx is not installed"
-[ -x "$client" ] || skip_all "$client is not built"
-# The client's TIME_WAITs need ports, and each run a port of the server's.
-in_ns b sysctl -qw net.ipv4.ip_local_port_range="1024 65535"
-for ns in a b; do
-	in_ns $ns sysctl -qw net.ipv4.tcp_max_tw_buckets=1000000 2>/dev/null
-done
+bench_init
 
 # server KIND
 server() {
-	local first=${base[$1]} port
-	mkdir -p "$dir/$1"
-	cat >"$dir/$1/nginx.conf" <<-END
-		daemon off;
-		pid $dir/$1/pid;
-		worker_processes 1;
-		error_log $dir/$1/error.log;
-		events { worker_connections 4096; }
-		http {
-			access_log off;
-			keepalive_timeout 0;
-			client_body_temp_path $dir/$1/1; proxy_temp_path $dir/$1/2;
-			fastcgi_temp_path $dir/$1/3; uwsgi_temp_path $dir/$1/4; scgi_temp_path $dir/$1/5;
-			server {
-				$(for ((port = first; port <= first + rounds; port++)); do echo "listen $port backlog=4096;"; done)
-				location / { return 200 "hello\n"; }
-			}
-		}
-	END
-	start_listening a "$1" "$first" "${STEER[@]}" nginx -e "$dir/$1/error.log" -c "$dir/$1/nginx.conf"
+	bench_nginx "$1" 1 "${base[$1]}" $((rounds + 1))
 }
 
 # run KIND ROUND: appends to $dir/KIND.rate and $dir/KIND.left
@@ -54,6 +30,8 @@ run() {
 	local port=$((base[$1] + $2)) answered seconds
 	read -r answered seconds < <(in_ns b "$client" "$A4" $port "$count" 2)
 	awk "BEGIN { printf \"%d\n\", $answered / $seconds }" >>"$dir/$1.rate"
+	# What simultaneous closes left is retired a moment later.
+	[ "$1" != none ] || wait_for 3 time_wait_is a 0 "sport = :$port"
 	time_wait a "sport = :$port" >>"$dir/$1.left"
 	failed=$((failed + count - answered))
 }
