@@ -807,6 +807,82 @@ static void descriptors_in_messages_are_counted(void **state)
 	close(pair.client);
 }
 
+static void *close_by_number(void *arg)
+{
+	pthread_cancel(pthread_self());
+	syscall(SYS_close, *(int *)arg);
+	*(int *)arg = -1;
+	pthread_testcancel();
+	return NULL;
+}
+
+static void syscall_is_no_cancellation_point(void **state)
+{
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	pthread_t thread;
+
+	(void)state;
+	pthread_create(&thread, NULL, close_by_number, &fd);
+	pthread_join(thread, NULL);
+	assert_int_equal(fd, -1);
+}
+
+/* The channel of a new process, and what it says first. */
+static void accept_channel(void)
+{
+	struct wire_hello hello;
+	int fd;
+
+	channel = accept(daemon_listener, NULL, NULL);
+	assert_true(channel >= 0);
+	assert_int_equal(recv(channel, &hello, sizeof(hello), MSG_PEEK), sizeof(hello));
+	assert_true(receive(channel, &hello, sizeof(hello), &fd));
+}
+
+static void wait_for_record(void)
+{
+	struct pollfd pfd = {.fd = channel, .events = POLLIN};
+
+	assert_int_equal(poll(&pfd, 1, 10000), 1);
+}
+
+static void daemon_keeps_what_it_had(void **state)
+{
+	struct pair pair = connected();
+	int own = channel, child, held, status;
+	pid_t pid;
+
+	(void)state;
+	say_policy("close-first=peer");
+	pid = fork();
+	if (pid == 0) {
+		char go;
+
+		if (daemon(1, 1) == 0) {
+			(void)!read(pair.server, &go, 1);
+			close(pair.server);
+		}
+		_exit(0);
+	}
+	close(pair.server);
+	expect(WIRE_LET_GO, pair.cookie, NULL, NULL);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	accept_channel();
+	child = channel;
+	accept_channel();
+	beat();
+	assert_int_equal(write(pair.client, "g", 1), 1);
+	wait_for_record();
+	expect(WIRE_OPEN, pair.cookie, NULL, NULL);
+	wait_for_record();
+	expect(WIRE_HAND_OVER, pair.cookie, NULL, &held);
+	close(held);
+	close(channel);
+	close(child);
+	channel = own;
+	close(pair.client);
+}
+
 enum { ROUNDS = 300 };
 
 static _Atomic unsigned int opened;
@@ -888,6 +964,8 @@ int main(void)
 		cmocka_unit_test(a_fork_that_no_wrapper_saw),
 		cmocka_unit_test(vfork_changes_nothing_of_ours),
 		cmocka_unit_test(descriptors_in_messages_are_counted),
+		cmocka_unit_test(syscall_is_no_cancellation_point),
+		cmocka_unit_test(daemon_keeps_what_it_had),
 		cmocka_unit_test(threads_open_and_close),
 	};
 
