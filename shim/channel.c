@@ -34,7 +34,7 @@ static _Atomic uint64_t last_try_ms;
 static _Atomic(struct session_page *) session;
 static _Atomic int32_t credits_start = WIRE_CREDITS_START;
 
-int channel_fd(void)
+static int channel_fd(void)
 {
 	return atomic_load_explicit(&number, memory_order_relaxed);
 }
@@ -76,6 +76,17 @@ static void lose_number(int fd)
 	atomic_store(&up, false);
 	slot_clear(fd);
 	atomic_compare_exchange_strong(&number, &fd, -1);
+}
+
+/* Not while it is being opened, for then number and identity are not a pair. */
+int channel_guard(void)
+{
+	int fd = channel_fd();
+
+	if (fd < 0 || atomic_load(&opening) || is_ours(fd))
+		return fd;
+	lose_number(fd);
+	return -1;
 }
 
 /* Moves fd to a number out of the way. Returns the new number, or fd. */

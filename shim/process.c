@@ -191,6 +191,11 @@ bool process_is_on(void)
 	return atomic_load_explicit(&state, memory_order_relaxed) == ON;
 }
 
+bool process_is_new(void)
+{
+	return process_is_on() && atomic_load(&wiped->pid) == 0;
+}
+
 void process_inert(void)
 {
 	atomic_store(&state, INERT);

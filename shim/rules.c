@@ -113,13 +113,14 @@ static bool is_stale(const struct policy_page *p)
 
 static void replace_page(struct policy_page *fresh)
 {
-	struct policy_page *old = atomic_exchange(&page, fresh);
+	struct policy_page *old = page_before;
 
+	page_before = atomic_exchange(&page, fresh);
 	for (size_t i = 0; i < sizeof(admitted) / sizeof(admitted[0]); i++)
 		atomic_store(&admitted[i], 0);
-	if (page_before)
-		raw(SYS_munmap, page_before, sizeof(*page_before));
-	page_before = old;
+	/* Last: the child of a fork in between must not have it to unmap again. */
+	if (old)
+		raw(SYS_munmap, old, sizeof(*old));
 }
 
 /* The page in force, looked for again at most once a second while there is none or the daemon that
@@ -179,11 +180,10 @@ struct search {
 };
 
 /* The bits of rules [32 * word ...] that admit this process, computed once for each state of the
- * page. */
-static uint32_t admitted_bits(const struct policy_page *p, unsigned int word, unsigned int count)
+ * page: seq was read before anything else of it was. */
+static uint32_t admitted_bits(const struct policy_page *p, uint32_t seq, unsigned int word,
+			      unsigned int count)
 {
-	uint32_t seq =
-		(atomic_load_explicit(&p->seq, memory_order_relaxed) ^ (uint32_t)p->instance) | 1;
 	uint64_t known = atomic_load_explicit(&admitted[word], memory_order_relaxed);
 	uint32_t bits = 0;
 
@@ -219,6 +219,8 @@ static void take_rule(const struct policy_rule *rule, struct search *search)
 static void look(const struct policy_page *p, void *arg)
 {
 	struct search *search = arg;
+	uint32_t seq =
+		(atomic_load_explicit(&p->seq, memory_order_acquire) ^ (uint32_t)p->instance) | 1;
 	unsigned int count = p->count;
 
 	search->found = false;
@@ -232,7 +234,7 @@ static void look(const struct policy_page *p, void *arg)
 	if (count > WIRE_RULES_MAX)
 		return;
 	for (unsigned int i = 0; i < count; i++) {
-		uint32_t bits = admitted_bits(p, i / 32, count);
+		uint32_t bits = admitted_bits(p, seq, i / 32, count);
 
 		if (bits >> (i % 32) & 1 && rule_admits(&p->rules[i], search)) {
 			take_rule(&p->rules[i], search);

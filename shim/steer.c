@@ -70,6 +70,22 @@ bool steer_local(int fd, struct endpoint *out)
 	return true;
 }
 
+uint32_t steer_options(int fd)
+{
+	struct linger linger;
+	char name[16] = "";
+	socklen_t linger_len = sizeof(linger), name_len = sizeof(name);
+	uint32_t flags = 0;
+
+	if (raw(SYS_getsockopt, fd, SOL_SOCKET, SO_LINGER, &linger, &linger_len) == 0 &&
+	    linger.l_onoff)
+		flags |= SLOT_APP_LINGER;
+	if (raw(SYS_getsockopt, fd, IPPROTO_TCP, TCP_ULP, name, &name_len) == 0 && name_len > 0 &&
+	    name[0])
+		flags |= SLOT_ULP;
+	return flags;
+}
+
 /* --- opening ---------------------------------------------------------------------------------- */
 
 void steer_opened(int fd, uint32_t flags, const struct endpoint *local,
@@ -89,7 +105,7 @@ void steer_opened(int fd, uint32_t flags, const struct endpoint *local,
 	holder_create(cookie, flags & SLOT_SERVER);
 	/* A client's socket may be in epoll sets already; an accepted one cannot. */
 	slot_fill(fd, word, cookie, &info, !(flags & SLOT_SERVER));
-	if (fork_mark_passed(mark))
+	if (fork_mark_passed(mark) || flags & SLOT_SHARED)
 		holder_pin(cookie);
 	if (publish_find(word, &info, &terms, &policy))
 		apply_opened(fd, &terms);
@@ -167,6 +183,10 @@ static bool gather(struct closing *c)
 	if (!read_tcp_info(c))
 		return false;
 	c->has_policy = publish_find(c->word, &c->info, &c->terms, &c->policy);
+	/* What was set through another descriptor, this one's slot does not know. */
+	if (c->facts.sole_owner && c->word & SLOT_SHARED)
+		c->word =
+			(c->word & ~(uint32_t)(SLOT_APP_LINGER | SLOT_ULP)) | steer_options(c->fd);
 	c->facts.app_linger = c->word & SLOT_APP_LINGER;
 	c->facts.deferred = c->word & SLOT_DEFERRED;
 	if (c->facts.sole_owner && may_have_unread(c))
@@ -400,7 +420,7 @@ int steer_shutdown(int fd, int how)
 	struct closing c;
 	int saved = errno;
 
-	if (!slot || how == SHUT_RD || !process_enter() ||
+	if (!slot || (how != SHUT_WR && how != SHUT_RDWR) || !process_enter() ||
 	    !closing_init(&c, fd, slot, atomic_load(&slot->word)))
 		goto pass;
 	c.facts.sole_owner = holder_is_counted(c.cookie);
@@ -430,6 +450,8 @@ static void exit_one(const struct closing *c)
 	}
 	if (action == CLOSE_QUIET)
 		do_local(c, action);
+	else if (action != CLOSE_RETIRE)
+		action = CLOSE_PASS; /* a reset would take along what stdio has yet to flush */
 	publish(c, WIRE_CLOSE, action);
 }
 
@@ -469,15 +491,21 @@ static uint64_t tracked_cookie(int fd)
 	return slot && slot_kind(fd) == SLOT_CONN ? atomic_load(&slot->cookie) : 0;
 }
 
-void steer_duplicating(int from)
+/* A socket that is not connected yet is not counted: it is only known to be shared. */
+struct fork_mark steer_duplicating(int from)
 {
+	struct fork_mark mark = fork_mark();
 	uint64_t cookie = tracked_cookie(from);
 
-	if (cookie && process_is_on())
-		holder_share(cookie);
+	if (process_is_on()) {
+		slot_set_flag(from, SLOT_SHARED);
+		if (cookie)
+			holder_share(cookie);
+	}
+	return mark;
 }
 
-void steer_duplicated(int from, int made)
+void steer_duplicated(int from, int made, struct fork_mark mark)
 {
 	struct slot *slot = slot_at(from);
 	uint64_t cookie = tracked_cookie(from);
@@ -493,6 +521,8 @@ void steer_duplicated(int from, int made)
 		slot_load_info(slot, &info);
 		if (word)
 			slot_fill(made, word, atomic_load(&slot->cookie), &info, false);
+		if (cookie && fork_mark_passed(mark))
+			holder_pin(cookie); /* the fork may have copied it before we filed it */
 	}
 	errno = saved;
 }
@@ -528,14 +558,6 @@ void steer_not_passed(int fd)
 		holder_unshare(cookie);
 }
 
-static bool has_ulp(int fd)
-{
-	char name[16] = "";
-	socklen_t len = sizeof(name);
-
-	return raw(SYS_getsockopt, fd, IPPROTO_TCP, TCP_ULP, name, &len) == 0 && len > 0 && name[0];
-}
-
 static bool remote_of(int fd, struct endpoint *out)
 {
 	struct sockaddr_storage addr;
@@ -549,13 +571,11 @@ static bool remote_of(int fd, struct endpoint *out)
 
 /* The reference in flight was counted by the sender, if it is of our family; one that was peeked
  * at is a further one. */
-void steer_received(int fd, bool peeked)
+void steer_received(int fd, bool peeked, struct fork_mark mark)
 {
 	struct slot_info info;
-	struct linger linger;
-	socklen_t len = sizeof(linger);
 	uint64_t cookie;
-	uint32_t word = SLOT_CONN;
+	uint32_t word = SLOT_CONN | SLOT_SHARED;
 	int saved = errno;
 	bool server;
 
@@ -567,13 +587,12 @@ void steer_received(int fd, bool peeked)
 		goto out;
 	if (peeked)
 		holder_share(cookie);
-	if (raw(SYS_getsockopt, fd, SOL_SOCKET, SO_LINGER, &linger, &len) == 0 && linger.l_onoff)
-		word |= SLOT_APP_LINGER;
-	if (has_ulp(fd))
-		word |= SLOT_ULP;
+	word |= steer_options(fd);
 	if (server)
 		word |= SLOT_SERVER;
 	slot_fill(fd, word, cookie, &info, false);
+	if (fork_mark_passed(mark))
+		holder_pin(cookie);
 	publish_open(fd, word, cookie, &info);
 out:
 	errno = saved;
@@ -587,21 +606,22 @@ void steer_pin(int fd)
 		holder_pin(cookie);
 }
 
-static void each_connection(void (*act)(int fd, uint64_t cookie))
+/* cookie: 0 if it is not connected yet. */
+static void each_socket(void (*act)(int fd, uint64_t cookie))
 {
 	int high = slots_high();
 
 	for (int fd = 0; fd < high; fd++) {
-		uint64_t cookie = tracked_cookie(fd);
+		uint32_t kind = slot_kind(fd);
 
-		if (cookie)
-			act(fd, cookie);
+		if (kind == SLOT_CONN || kind == SLOT_SOCKET)
+			act(fd, tracked_cookie(fd));
 	}
 }
 
 static void share_one(int fd, uint64_t cookie)
 {
-	(void)fd;
+	slot_set_flag(fd, SLOT_SHARED);
 	holder_share(cookie);
 }
 
@@ -615,52 +635,59 @@ static void pin_inherited(int fd, uint64_t cookie)
 {
 	long flags = raw(SYS_fcntl, fd, F_GETFD);
 
-	if (flags < 0 || !(flags & FD_CLOEXEC))
-		holder_pin(cookie);
+	if (flags >= 0 && flags & FD_CLOEXEC)
+		return;
+	slot_set_flag(fd, SLOT_SHARED);
+	holder_pin(cookie);
 }
 
 void steer_forking(void)
 {
 	fork_begin();
-	each_connection(share_one);
+	each_socket(share_one);
 }
 
 void steer_fork_failed(void)
 {
-	each_connection(unshare_one);
+	each_socket(unshare_one);
 }
 
 void steer_spawning(void)
 {
-	each_connection(pin_inherited);
+	each_socket(pin_inherited);
 }
 
 static void leave_alone(int fd, uint64_t cookie)
 {
+	slot_set_flag(fd, SLOT_SHARED);
 	holder_pin(cookie);
-	slot_clear(fd);
+	if (cookie)
+		slot_clear(fd);
 }
 
 void steer_uncounted(void)
 {
-	each_connection(leave_alone);
+	each_socket(leave_alone);
 }
 
 static void mark_inherited(int fd, uint64_t cookie)
 {
-	(void)cookie;
-	slot_set_flag(fd, SLOT_INHERITED);
+	if (cookie)
+		slot_set_flag(fd, SLOT_INHERITED);
 }
 
 void steer_inherited(void)
 {
-	each_connection(mark_inherited);
+	each_socket(mark_inherited);
 }
 
 void steer_forked(void)
 {
 	int high = slots_high(), count = 0;
 
+	/* While we had it too, the daemon would not see the parent end. */
+	if (process_is_new())
+		channel_forget();
 	for (int fd = 0; fd < high && count <= TELL_AT_ONCE; fd++)
 		count += slot_kind(fd) == SLOT_CONN;
 	if (count > 0 && count <= TELL_AT_ONCE && process_enter())

@@ -28,17 +28,17 @@ int steer_shutdown(int fd, int how);
 /* The process ends in an orderly way. */
 void steer_exiting(void);
 
-/* Duplicates: before the call; after it (made < 0: it failed). */
-void steer_duplicating(int from);
-void steer_duplicated(int from, int made);
+/* Duplicates: before the call; after it (made < 0: it failed), with what the first returned. */
+struct fork_mark steer_duplicating(int from);
+void steer_duplicated(int from, int made, struct fork_mark mark);
 
 /* epoll_ctl() has succeeded. */
 void steer_epoll(int epfd, int op, int fd);
 
-/* Descriptors that left (before) or came by SCM_RIGHTS. */
+/* Descriptors that left (before) or came by SCM_RIGHTS; mark was taken before the call. */
 void steer_passing(int fd);
 void steer_not_passed(int fd);
-void steer_received(int fd, bool peeked);
+void steer_received(int fd, bool peeked, struct fork_mark mark);
 
 /* A fork or a spawn is about to copy what we hold. */
 void steer_forking(void);     /* every connection gets one more holder */
@@ -56,6 +56,9 @@ void steer_forked(void);
 
 /* This one is shared for good, with whom we can't see. */
 void steer_pin(int fd);
+
+/* SLOT_APP_LINGER and SLOT_ULP as the kernel has them, whoever set them. */
+uint32_t steer_options(int fd);
 
 /* The address that getsockname() gives; false if it fails. */
 bool steer_local(int fd, struct endpoint *out);

@@ -35,16 +35,12 @@ static bool is_tcp(int fd)
 static uint32_t adopt(int fd)
 {
 	uint32_t word = slot_word(fd);
-	struct linger linger;
-	socklen_t len = sizeof(linger);
 
 	if (word)
 		return process_enter() ? word : 0;
 	if (!is_tcp(fd) || !process_start() || !slot_at(fd))
 		return 0;
-	word = SLOT_SOCKET;
-	if (raw(SYS_getsockopt, fd, SOL_SOCKET, SO_LINGER, &linger, &len) == 0 && linger.l_onoff)
-		word |= SLOT_APP_LINGER;
+	word = SLOT_SOCKET | SLOT_SHARED | steer_options(fd);
 	slot_fill(fd, word, 0, NULL, false);
 	return word;
 }
@@ -56,11 +52,15 @@ static void set_kind(int fd, uint32_t kind, const struct slot_info *info)
 
 int wrap_socket(int domain, int type, int protocol)
 {
+	struct fork_mark mark = fork_mark();
 	int fd = libc.socket(domain, type, protocol);
 
 	if (fd >= 0 && is_inet(domain) && (type & 0xf) == SOCK_STREAM &&
-	    (protocol == 0 || protocol == IPPROTO_TCP) && process_start())
+	    (protocol == 0 || protocol == IPPROTO_TCP) && process_start()) {
 		slot_fill(fd, SLOT_SOCKET, 0, NULL, false);
+		if (fork_mark_passed(mark))
+			slot_set_flag(fd, SLOT_SHARED);
+	}
 	return fd;
 }
 
@@ -100,6 +100,7 @@ int wrap_listen(int fd, int backlog)
 
 int wrap_connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
+	const uint32_t kept = SLOT_APP_LINGER | SLOT_BOUND | SLOT_EPOLL_LOST | SLOT_SHARED;
 	struct fork_mark mark;
 	struct endpoint remote;
 	int saved = errno, result;
@@ -116,8 +117,7 @@ int wrap_connect(int fd, const struct sockaddr *addr, socklen_t len)
 	result = apply_connect(fd, addr, len, word & SLOT_BOUND);
 	if (result == 0 || errno == EINPROGRESS) {
 		saved = errno;
-		steer_opened(fd, (slot_word(fd) & (SLOT_APP_LINGER | SLOT_BOUND)), NULL, &remote,
-			     mark);
+		steer_opened(fd, slot_word(fd) & kept, NULL, &remote, mark);
 		errno = saved;
 	}
 	return result;

@@ -15,6 +15,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <linux/sched.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -61,16 +62,23 @@ static long fork_by_number(long nr, const long a[6])
 	FORK((pid_t)libc.syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]));
 }
 
-/* The parent of daemon() ends at once, so that what it held has one holder as before. */
+/* The parent of daemon() ends at once, so that what it held has one holder as before. It may fail
+ * on either side of its fork. */
 int wrap_daemon(int nochdir, int noclose)
 {
-	int result;
+	long parent = raw(SYS_getpid);
+	int result, saved;
 
 	if (!process_enter())
 		return libc.daemon(nochdir, noclose);
 	fork_begin();
-	result = libc.daemon(nochdir, noclose); /* in the child, if it succeeds */
-	fork_end();
+	result = libc.daemon(nochdir, noclose);
+	saved = errno;
+	if (raw(SYS_getpid) == parent)
+		fork_end();
+	else
+		steer_forked();
+	errno = saved;
 	return result;
 }
 
@@ -272,6 +280,33 @@ static long clone_by_number(long nr, const long a[6])
 	return fork_by_number(nr, a);
 }
 
+static long by_wrapper(long number, const long a[6])
+{
+	switch (number) {
+	case SYS_connect:
+		return wrap_connect((int)a[0], (const struct sockaddr *)a[1], (socklen_t)a[2]);
+	case SYS_accept:
+		return wrap_accept((int)a[0], (struct sockaddr *)a[1], (socklen_t *)a[2]);
+	case SYS_accept4:
+		return wrap_accept4((int)a[0], (struct sockaddr *)a[1], (socklen_t *)a[2],
+				    (int)a[3]);
+	default:
+		return wrap_close((int)a[0]);
+	}
+}
+
+/* libc's functions for these are cancellation points, syscall() is none: libuv relies on it. */
+static long without_cancellation(long number, const long a[6])
+{
+	int state;
+	long result;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	result = by_wrapper(number, a);
+	pthread_setcancelstate(state, NULL);
+	return result;
+}
+
 long wrap_syscall(long number, ...)
 {
 	long a[6];
@@ -283,18 +318,14 @@ long wrap_syscall(long number, ...)
 	va_end(ap);
 	switch (number) {
 	case SYS_close:
-		return wrap_close((int)a[0]);
+	case SYS_connect:
+	case SYS_accept:
+	case SYS_accept4:
+		return without_cancellation(number, a);
 	case SYS_close_range:
 		return wrap_close_range((unsigned int)a[0], (unsigned int)a[1], (int)a[2]);
 	case SYS_shutdown:
 		return wrap_shutdown((int)a[0], (int)a[1]);
-	case SYS_connect:
-		return wrap_connect((int)a[0], (const struct sockaddr *)a[1], (socklen_t)a[2]);
-	case SYS_accept:
-		return wrap_accept((int)a[0], (struct sockaddr *)a[1], (socklen_t *)a[2]);
-	case SYS_accept4:
-		return wrap_accept4((int)a[0], (struct sockaddr *)a[1], (socklen_t *)a[2],
-				    (int)a[3]);
 	case SYS_epoll_ctl:
 		return wrap_epoll_ctl((int)a[0], (int)a[1], (int)a[2], (struct epoll_event *)a[3]);
 	case SYS_dup:
