@@ -208,6 +208,11 @@ void custody_take(struct custody *custody, struct custody_client *client,
 		refuse(custody, fd);
 		return;
 	}
+	if (cookie != record->cookie) {
+		/* Its number was taken by another connection before it was sent. */
+		refuse(custody, fd);
+		return;
+	}
 	held = find(custody, cookie);
 	if (held) {
 		take_again(custody, held, record, fd);

@@ -6,6 +6,7 @@
 #include "shim/raw.h"
 #include "shim/rules.h"
 #include "shim/slots.h"
+#include "shim/sock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -39,19 +40,9 @@ static int channel_fd(void)
 	return atomic_load_explicit(&number, memory_order_relaxed);
 }
 
-static uint64_t cookie_of(int fd)
-{
-	uint64_t cookie = 0;
-	socklen_t len = sizeof(cookie);
-
-	if (raw(SYS_getsockopt, fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) != 0)
-		return 0;
-	return cookie;
-}
-
 static bool is_ours(int fd)
 {
-	return fd >= 0 && cookie_of(fd) == atomic_load(&identity);
+	return fd >= 0 && sock_cookie(fd) == atomic_load(&identity);
 }
 
 /* The wrappers guard the number, so only a raw system call can have taken it; asking the kernel
@@ -142,13 +133,13 @@ static void settle(int fd)
 	int at = channel_fd();
 
 	if (is_ours(at)) {
-		atomic_store(&identity, cookie_of(fd));
+		atomic_store(&identity, sock_cookie(fd));
 		raw(SYS_dup3, fd, at, O_CLOEXEC);
 		raw(SYS_close, fd);
 		return;
 	}
 	fd = move_high(fd);
-	atomic_store(&identity, cookie_of(fd));
+	atomic_store(&identity, sock_cookie(fd));
 	slot_fill(fd, SLOT_CHANNEL, 0, NULL, false);
 	atomic_store(&number, fd);
 }

@@ -4,6 +4,7 @@
 
 #include "shim/channel.h"
 #include "shim/process.h"
+#include "shim/share.h"
 #include "shim/slots.h"
 #include "shim/steer.h"
 
@@ -122,7 +123,7 @@ FILE *wrap_freopen64(const char *path, const char *mode, FILE *file)
 
 static int duplicated(int from, int made, struct fork_mark mark)
 {
-	steer_duplicated(from, made, mark);
+	share_duplicated(from, made, mark);
 	return made;
 }
 
@@ -132,7 +133,7 @@ int wrap_dup(int fd)
 
 	if (!slot_word(fd) || is_channel(fd))
 		return libc.dup(fd);
-	mark = steer_duplicating(fd);
+	mark = share_duplicating(fd);
 	return duplicated(fd, libc.dup(fd), mark);
 }
 
@@ -154,7 +155,7 @@ static void replacing(int from, int to)
 static void copied_in_vfork(int from)
 {
 	if (slot_kind(from) == SLOT_CONN && process_is_on() && !process_enter())
-		steer_pin(from);
+		share_pin(from);
 }
 
 #define DUP_OVER(call)                                          \
@@ -167,7 +168,7 @@ static void copied_in_vfork(int from)
 	replacing(from, to);                                    \
 	if (!slot_word(from) || is_channel(from) || from == to) \
 		return call;                                    \
-	mark = steer_duplicating(from);                         \
+	mark = share_duplicating(from);                         \
 	made = call;                                            \
 	return duplicated(from, made, mark)
 
@@ -190,7 +191,7 @@ static int fcntl_any(int (*real)(int, int, ...), int fd, int command, long arg)
 
 	if (!copies || !slot_word(fd) || is_channel(fd))
 		return real(fd, command, arg);
-	mark = steer_duplicating(fd);
+	mark = share_duplicating(fd);
 	return duplicated(fd, real(fd, command, arg), mark);
 }
 

@@ -4,7 +4,7 @@
 #include "shim/libc.h"
 
 #include "shim/process.h"
-#include "shim/steer.h"
+#include "shim/share.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -48,18 +48,18 @@ static void each_fd(const struct msghdr *msg, void (*act)(int fd, const struct a
 static void passing(int fd, const struct arrival *unused)
 {
 	(void)unused;
-	steer_passing(fd);
+	share_passing(fd);
 }
 
 static void not_passed(int fd, const struct arrival *unused)
 {
 	(void)unused;
-	steer_not_passed(fd);
+	share_not_passed(fd);
 }
 
 static void received(int fd, const struct arrival *arrival)
 {
-	steer_received(fd, arrival->peeked, arrival->mark);
+	share_received(fd, arrival->peeked, arrival->mark);
 }
 
 static bool watches(const struct msghdr *msg)

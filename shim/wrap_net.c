@@ -8,6 +8,7 @@
 #include "shim/process.h"
 #include "shim/raw.h"
 #include "shim/slots.h"
+#include "shim/sock.h"
 #include "shim/steer.h"
 
 #include <errno.h>
@@ -40,7 +41,7 @@ static uint32_t adopt(int fd)
 		return process_enter() ? word : 0;
 	if (!is_tcp(fd) || !process_start() || !slot_at(fd))
 		return 0;
-	word = SLOT_SOCKET | SLOT_SHARED | steer_options(fd);
+	word = SLOT_SOCKET | SLOT_SHARED | sock_options(fd);
 	slot_fill(fd, word, 0, NULL, false);
 	return word;
 }
@@ -88,11 +89,11 @@ int wrap_listen(int fd, int backlog)
 	if (!adopt(fd))
 		return libc.listen(fd, backlog);
 	channel_open();
-	steer_local(fd, &info.local);
+	sock_local(fd, &info.local);
 	errno = saved;
 	result = libc.listen(fd, apply_listen(&info.local, backlog));
 	if (result == 0) {
-		steer_local(fd, &info.local); /* listen() binds what was not bound */
+		sock_local(fd, &info.local); /* listen() binds what was not bound */
 		set_kind(fd, SLOT_LISTENER, &info);
 	}
 	return result;
@@ -160,7 +161,7 @@ static bool is_listener(int fd, const struct sockaddr_storage *addr, socklen_t l
 		return process_enter();
 	if (slot_word(fd) || len < sizeof(sa_family_t) || !is_inet(addr->ss_family) || !adopt(fd))
 		return false;
-	steer_local(fd, &info.local);
+	sock_local(fd, &info.local);
 	set_kind(fd, SLOT_LISTENER, &info);
 	channel_open();
 	return true;
