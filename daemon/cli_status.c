@@ -148,6 +148,9 @@ int cli_conns(struct cli *cli)
 	if (!table)
 		return cli_fail(CLI_FAILED, "out of memory");
 	code = control_run(cli, "conns", filter_of(cli), on_conn, table);
-	table_end(table);
+	if (code == CLI_FINE)
+		table_end(table);
+	else
+		table_drop(table);
 	return code;
 }
