@@ -97,7 +97,7 @@ int cli_no_daemon(const struct cli *cli, int error)
 {
 	return cli_fail(CLI_NO_DAEMON,
 			"no daemon answers at %s: %s\n"
-			"closeside: start one with `systemctl start closesided`, or by hand with "
+			"closeside: start one with `systemctl start closeside`, or by hand with "
 			"`closesided -s %s`",
 			cli->socket, strerror(error), cli->socket);
 }
