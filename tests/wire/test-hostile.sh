@@ -21,7 +21,7 @@ actor_serve web 8001 line send:1000 close
 served() {
 	local before
 	before=$(ctl a status custody.peer)
-	actor_connect "$A4" 8001 2 text:hello recv:1000 close >"$dir/web.out"
+	actor_connect "$A4" 8001 2 text:hello recv:1000 sleep:20 close >"$dir/web.out"
 	if [ "$(lines_count "$dir/web.out" '.error == null and .got == 1000')" = 2 ] &&
 		wait_for 5 ctl_least a status custody.peer $((before + 2)) &&
 		[ "$(ctl a status pid)" = "$loop" ]; then
