@@ -92,7 +92,7 @@ static void explain(const char *text, const char *where, size_t where_len, char 
 	const char *near = policy_key_near(start, len);
 
 	if (key && start[len] != '=')
-		snprintf(error, size, "-o %s: expected %s=VALUE with one of %s", key->name,
+		snprintf(error, size, "-o %s: expected %s=VALUE, the value being %s", key->name,
 			 key->name, key->values);
 	else if (key)
 		snprintf(error, size, "-o %s: '%.*s' is not a value of it, expected %s%s",

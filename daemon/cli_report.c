@@ -94,8 +94,8 @@ static json_int_t number_at(const json_t *row, const char *group, const char *na
 
 static void say_closes(const json_t *row)
 {
-	fprintf(stderr, "closeside: %" JSON_INTEGER_FORMAT " connections; first closer:",
-		number_at(row, NULL, "opens"));
+	fprintf(stderr, "closeside: %" JSON_INTEGER_FORMAT " connection%s; first closer:",
+		number_at(row, NULL, "opens"), number_at(row, NULL, "opens") == 1 ? "" : "s");
 	fprintf(stderr,
 		" us %" JSON_INTEGER_FORMAT ", peer %" JSON_INTEGER_FORMAT
 		", both %" JSON_INTEGER_FORMAT ", reset %" JSON_INTEGER_FORMAT

@@ -2,6 +2,7 @@
 /* status, on, off, conns: what the daemon says of itself and of the connections. */
 #include "daemon/cli_control.h"
 #include "daemon/cli_table.h"
+#include "daemon/filter.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -45,6 +46,20 @@ static void print_counts(const char *title, json_t *counts)
 	putchar('\n');
 }
 
+static void print_held(const json_t *custody)
+{
+	printf("  %-12s %" JSON_INTEGER_FORMAT " now; peer closed %" JSON_INTEGER_FORMAT
+	       ", grace ended %" JSON_INTEGER_FORMAT ", reset %" JSON_INTEGER_FORMAT
+	       ", ended early %" JSON_INTEGER_FORMAT ", not waited %" JSON_INTEGER_FORMAT "\n",
+	       "held sockets", number_at(custody, "held"), number_at(custody, "peer"),
+	       number_at(custody, "grace"), number_at(custody, "reset"),
+	       number_at(custody, "early"), number_at(custody, "not_waited"));
+	if (number_at(custody, "drained_bytes") || number_at(custody, "refused"))
+		printf("  %-12s drained %" JSON_INTEGER_FORMAT
+		       " bytes; refused %" JSON_INTEGER_FORMAT "\n",
+		       "", number_at(custody, "drained_bytes"), number_at(custody, "refused"));
+}
+
 static void print_status(const json_t *row)
 {
 	bool on = json_is_true(json_object_get(row, "on"));
@@ -63,7 +78,7 @@ static void print_status(const json_t *row)
 	printf("  %-12s %" JSON_INTEGER_FORMAT "\n", "connections", number_at(row, "connections"));
 	print_counts("records", json_object_get(row, "records"));
 	print_counts("first closer", json_object_get(row, "closes"));
-	print_counts("held sockets", json_object_get(row, "custody"));
+	print_held(json_object_get(row, "custody"));
 	print_counts("TIME_WAIT", json_object_get(row, "retire"));
 	printf("  %-12s %" JSON_INTEGER_FORMAT " records lost, %" JSON_INTEGER_FORMAT
 	       " not understood\n",
@@ -125,29 +140,37 @@ static void on_conn(void *arg, json_t *row)
 	table_row(arg, row);
 }
 
-/* The words of the filter, as one text. */
-static json_t *filter_of(const struct cli *cli)
+/* The words of the filter, or NULL with everything said. */
+static json_t *take_filter(const struct cli *cli)
 {
-	char text[1024] = "";
+	json_t *words = json_array();
+	struct filter filter;
+	char error[128];
 
-	if (!cli->argc)
-		return NULL;
-	for (int i = 0; i < cli->argc; i++) {
-		size_t used = strlen(text);
-
-		snprintf(text + used, sizeof(text) - used, "%s%s", i ? " " : "", cli->argv[i]);
-	}
-	return json_pack("{s:s}", "filter", text);
+	for (int i = 0; i < cli->argc; i++)
+		json_array_append_new(words, json_string(cli->argv[i]));
+	if (filter_parse(&filter, words, error, sizeof(error)))
+		return json_pack("{s:o}", "filter", words);
+	cli_fail(CLI_USAGE, "conns: %s", error);
+	json_decref(words);
+	return NULL;
 }
 
 int cli_conns(struct cli *cli)
 {
-	struct table *table = table_new(cli->format, "conns", conn_columns);
+	json_t *filter = take_filter(cli);
+	struct table *table;
 	int code;
 
+	if (!filter)
+		return cli_usage(cli);
+	table = table_new(cli->format, "conns", conn_columns);
 	if (!table)
 		return cli_fail(CLI_FAILED, "out of memory");
-	code = control_run(cli, "conns", filter_of(cli), on_conn, table);
-	table_end(table);
+	code = control_run(cli, "conns", filter, on_conn, table);
+	if (code == CLI_FINE)
+		table_end(table);
+	else
+		table_drop(table);
 	return code;
 }

@@ -9,6 +9,7 @@ enum { TABLE_KEPT = 500, TABLE_COLUMNS = 16, TABLE_CELL = 256 };
 
 struct table {
 	enum cli_format format;
+	const char *name;
 	const struct table_column *columns;
 	json_t *kept; /* rows not yet printed, or NULL: the widths are settled */
 	size_t width[TABLE_COLUMNS];
@@ -123,12 +124,16 @@ struct table *table_new(enum cli_format format, const char *name,
 	if (!table)
 		return NULL;
 	table->format = format;
+	table->name = name;
 	table->columns = columns;
 	if (format == FORMAT_PLAIN)
 		table->kept = json_array();
-	else if (format == FORMAT_JSON)
-		printf("{\"schema\":%d,\"%s\":[", CLI_SCHEMA, name);
 	return table;
+}
+
+static void print_opening(const struct table *table)
+{
+	printf("{\"schema\":%d,\"%s\":[", CLI_SCHEMA, table->name);
 }
 
 void table_row(struct table *table, json_t *row)
@@ -143,6 +148,8 @@ void table_row(struct table *table, json_t *row)
 			print_cells(table, row);
 		return;
 	}
+	if (table->format == FORMAT_JSON && !table->printed)
+		print_opening(table);
 	if (table->format == FORMAT_JSON)
 		fputs(table->printed++ ? ",\n" : "\n", stdout);
 	json_dumpf(row, stdout, JSON_COMPACT);
@@ -152,9 +159,18 @@ void table_row(struct table *table, json_t *row)
 
 void table_end(struct table *table)
 {
-	if (table->format == FORMAT_PLAIN)
+	if (table->format == FORMAT_PLAIN) {
 		settle(table);
-	else if (table->format == FORMAT_JSON)
+	} else if (table->format == FORMAT_JSON) {
+		if (!table->printed)
+			print_opening(table);
 		puts(table->printed ? "\n]}" : "]}");
+	}
+	free(table);
+}
+
+void table_drop(struct table *table)
+{
+	json_decref(table->kept);
 	free(table);
 }

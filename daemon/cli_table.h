@@ -27,6 +27,9 @@ void table_row(struct table *table, json_t *row);
 /* Prints what is left, and frees. */
 void table_end(struct table *table);
 
+/* Instead of table_end(), after an error: what has not been printed never is. */
+void table_drop(struct table *table);
+
 /* "3ms", "12s", "5m", "7h", "3d" */
 const char *table_age(const json_t *value, char *buf, size_t size);
 

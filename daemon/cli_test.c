@@ -99,7 +99,8 @@ static void print_policies(const json_t *answer)
 		       json_is_true(json_object_get(row, "matches")) ? "" : "no: it wants ",
 		       text_at(row, "because"));
 	if (json_is_null(json_object_get(answer, "policy")))
-		puts("  none matches: the connection is only watched");
+		puts("  none matches: the connection is only watched, close and shutdown are "
+		     "the program's");
 }
 
 static void print_keys(json_t *answer)
@@ -107,8 +108,6 @@ static void print_keys(json_t *answer)
 	json_t *keys = json_object_get(answer, "keys"), *value;
 	const char *name;
 
-	if (!text_at(answer, "policy"))
-		return;
 	printf("\nPolicy %s says:\n", text_at(answer, "policy"));
 	json_object_foreach(keys, name, value)
 		printf("  %s = %s\n", name, json_string_value(value));
@@ -148,6 +147,8 @@ static void print_options(const json_t *answer)
 static void print_answer(json_t *answer)
 {
 	print_policies(answer);
+	if (!text_at(answer, "policy"))
+		return;
 	print_keys(answer);
 	print_decisions("close(), by the only holder and with the daemon there:",
 			json_object_get(answer, "close"), "state", 11);

@@ -29,14 +29,16 @@ static const struct cli_command commands[] = {
 	{"run", "[-p POLICY | -o KEY=VALUE...] [--report] [--] COMMAND [ARGUMENT...]",
 	 "run a command with its connections steered", 1, -1,
 	 OPT(OPT_POLICY) | OPT(OPT_OPTION) | OPT(OPT_REPORT) | OPT(OPT_CONFIG), cli_run},
-	{"status", "", "what the daemon does now", 0, 0, OPT(OPT_FORMAT), cli_status},
-	{"conns", "[FILTER...]", "the connections it follows", 0, -1, OPT(OPT_FORMAT), cli_conns},
+	{"status", "[-f FORMAT]", "what the daemon does now", 0, 0, OPT(OPT_FORMAT), cli_status},
+	{"conns", "[-f FORMAT] [state STATE] [pid PID] [program NAME] [policy NAME]",
+	 "the connections it follows", 0, -1, OPT(OPT_FORMAT), cli_conns},
 	{"on", "", "steer", 0, 0, 0, cli_on},
 	{"off", "", "only watch, everywhere, within a second", 0, 0, 0, cli_off},
-	{"policy list", "", "the policies in force, in their order", 0, 0,
+	{"policy list", "[-c FILE] [-f FORMAT]", "the policies in force, in their order", 0, 0,
 	 OPT(OPT_FORMAT) | OPT(OPT_CONFIG), cli_policy_list},
-	{"policy show", "[NAME]", "all that a policy says, and what it has learned", 0, 1,
-	 OPT(OPT_FORMAT) | OPT(OPT_CONFIG), cli_policy_show},
+	{"policy show", "[-c FILE] [-f FORMAT] [NAME]",
+	 "all that a policy says, and what it has learned", 0, 1, OPT(OPT_FORMAT) | OPT(OPT_CONFIG),
+	 cli_policy_show},
 	{"policy check", "[-v] [FILE]", "is this config sound?", 0, 1, OPT(OPT_VERBOSE),
 	 cli_policy_check},
 	{"policy test",
@@ -95,7 +97,7 @@ int cli_no_daemon(const struct cli *cli, int error)
 {
 	return cli_fail(CLI_NO_DAEMON,
 			"no daemon answers at %s: %s\n"
-			"closeside: start one with `systemctl start closesided`, or by hand with "
+			"closeside: start one with `systemctl start closeside`, or by hand with "
 			"`closesided -s %s`",
 			cli->socket, strerror(error), cli->socket);
 }
@@ -132,12 +134,17 @@ static void print_command_help(const struct cli_command *command)
 			print_option(stdout, &option_rows[i]);
 }
 
-static void print_help(FILE *out)
+/* All commands, or those that begin with this word. */
+static void print_family(FILE *out, const char *word)
 {
-	fputs("usage: closeside COMMAND [OPTION...]\n\n", out);
+	size_t len = word ? strlen(word) : 0;
+
+	fprintf(out, "usage: closeside %s%sCOMMAND [OPTION...]\n\n", word ? word : "",
+		word ? " " : "");
 	for (int i = 0; i < COMMAND_COUNT; i++)
-		fprintf(out, "  %-15s %s\n", commands[i].name, commands[i].summary);
-	fputs("\n`closeside COMMAND --help` says more; so does closeside(1).\n", out);
+		if (!word || !strncmp(commands[i].name, word, len))
+			fprintf(out, "  %-15s %s\n", commands[i].name, commands[i].summary);
+	fputs("\n`closeside help COMMAND` says more; so does closeside(1).\n", out);
 }
 
 int cli_usage(const struct cli *cli)
@@ -194,18 +201,48 @@ static const char *near_command(int argc, char **argv)
 	return NULL;
 }
 
+/* Is this the first word of commands that have two? */
+static bool is_family(const char *word)
+{
+	size_t len = strlen(word);
+
+	for (int i = 0; i < COMMAND_COUNT; i++)
+		if (!strncmp(commands[i].name, word, len) && commands[i].name[len] == ' ')
+			return true;
+	return false;
+}
+
 static int unknown_command(int argc, char **argv)
 {
 	const char *near = near_command(argc, argv);
+	bool family = is_family(argv[0]), two = family && argc > 1;
 
-	if (near)
-		return cli_fail(CLI_USAGE, "there is no command '%s': did you mean '%s'?", argv[0],
-				near);
-	if (!strcmp(argv[0], "policy"))
-		return cli_fail(CLI_USAGE, "policy what? One of list, show, check, test, reload");
-	cli_fail(CLI_USAGE, "there is no command '%s'", argv[0]);
-	print_help(stderr);
+	if (family && !two) {
+		cli_fail(CLI_USAGE, "%s what?", argv[0]);
+		print_family(stderr, argv[0]);
+		return CLI_USAGE;
+	}
+	cli_fail(CLI_USAGE, "there is no command '%s%s%s'%s%s%s", argv[0], two ? " " : "",
+		 two ? argv[1] : "", near ? ": did you mean '" : "", near ? near : "",
+		 near ? "'?" : "");
+	if (!near)
+		print_family(stderr, family ? argv[0] : NULL);
 	return CLI_USAGE;
+}
+
+/* help, or -h, about what the words name; about all if they name nothing. */
+static int help(int argc, char **argv)
+{
+	int words;
+	const struct cli_command *command = find_command(argc, argv, &words);
+
+	if (command)
+		print_command_help(command);
+	else if (!argc || (is_family(argv[0]) && (argc == 1 || argv[1][0] == '-')))
+		print_family(stdout, argc ? argv[0] : NULL);
+	else
+		return unknown_command(argc, argv);
+	return CLI_FINE;
 }
 
 /* --- options ---------------------------------------------------------------------------------- */
@@ -352,6 +389,10 @@ static int run_command(struct cli *cli, int argc, char **argv)
 		print_command_help(command);
 		return CLI_FINE;
 	}
+	if (cli->argc < command->min)
+		cli_fail(0, "%s what?", command->name);
+	else if (command->max >= 0 && cli->argc > command->max)
+		cli_fail(0, "%s: too much: '%s'", command->name, cli->argv[command->max]);
 	if (cli->argc < command->min || (command->max >= 0 && cli->argc > command->max))
 		return usage_error(cli);
 	if (!take_format(cli) || !take_socket(cli))
@@ -360,6 +401,11 @@ static int run_command(struct cli *cli, int argc, char **argv)
 	if (fflush(stdout) == EOF && code == CLI_FINE)
 		return cli_fail(CLI_FAILED, "cannot write: %s", strerror(errno));
 	return code;
+}
+
+static bool is_help(const char *word)
+{
+	return !strcmp(word, "-h") || !strcmp(word, "--help");
 }
 
 int main(int argc, char **argv)
@@ -375,15 +421,17 @@ int main(int argc, char **argv)
 		puts("closeside " PACKAGE_VERSION);
 		return CLI_FINE;
 	}
-	if (cli.argc && !strcmp(cli.argv[0], "help")) {
-		print_help(stdout);
-		return CLI_FINE;
-	}
-	if (cli.value[OPT_HELP] || !cli.argc) {
-		print_help(cli.argc || cli.value[OPT_HELP] ? stdout : stderr);
-		return cli.value[OPT_HELP] ? CLI_FINE : CLI_USAGE;
+	if (cli.value[OPT_HELP])
+		return help(cli.argc, cli.argv);
+	if (cli.argc && !strcmp(cli.argv[0], "help"))
+		return help(cli.argc - 1, cli.argv + 1);
+	if (!cli.argc) {
+		print_family(stderr, NULL);
+		return CLI_USAGE;
 	}
 	cli.command = find_command(cli.argc, cli.argv, &words);
+	if (!cli.command && cli.argc > 1 && is_help(cli.argv[1]))
+		return help(cli.argc, cli.argv);
 	if (!cli.command)
 		return unknown_command(cli.argc, cli.argv);
 	/* The last word of the command stands where getopt expects a program's name. */

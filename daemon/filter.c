@@ -52,7 +52,9 @@ static bool set(struct filter *filter, const char *word, const char *value, char
 			continue;
 		if (value && selectors[i].set(filter, value))
 			return true;
-		snprintf(error, size, "filter: %s needs a value that fits it", word);
+		snprintf(error, size,
+			 value ? "filter: %s cannot be '%.40s'" : "filter: %s needs a value", word,
+			 value);
 		return false;
 	}
 	snprintf(error, size,

@@ -11,7 +11,6 @@ libdaemon_la_SOURCES = \
 	daemon/deadman.c daemon/deadman.h \
 	daemon/discover.c daemon/discover.h \
 	daemon/ending.c daemon/ending.h \
-	daemon/filter.c daemon/filter.h \
 	daemon/guardian.c daemon/guardian.h \
 	daemon/held.c daemon/held.h \
 	daemon/inbox.c daemon/inbox.h \
@@ -60,6 +59,7 @@ libcli_la_SOURCES = \
 	daemon/cli_status.c \
 	daemon/cli_table.c daemon/cli_table.h \
 	daemon/cli_test.c \
+	daemon/filter.c daemon/filter.h \
 	daemon/policy_explain.c daemon/policy_explain.h
 libcli_la_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 

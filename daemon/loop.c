@@ -131,7 +131,8 @@ bool loop_reload(struct loop *loop, char *error, size_t size)
 	name_policies(loop);
 	apply_limits(loop);
 	config_warnings(config, warn, loop);
-	log_notice("reloaded: %u policies from %s", config->rule_count, loop->options->config_path);
+	log_notice("reloaded: %u %s from %s", config->rule_count,
+		   config->rule_count == 1 ? "policy" : "policies", loop->options->config_path);
 	return true;
 }
 
@@ -340,9 +341,9 @@ static bool start(struct loop *loop)
 		log_warning("no deadman's switch: %m");
 	config_warnings(loop->config, warn, loop);
 	say_missing();
-	log_notice("serving %s: %u policies from %s%s", loop->options->socket_path,
-		   loop->config->rule_count, loop->options->config_path,
-		   page_is_on(loop->page) ? "" : "; switched off");
+	log_notice("serving %s: %u %s from %s%s", loop->options->socket_path,
+		   loop->config->rule_count, loop->config->rule_count == 1 ? "policy" : "policies",
+		   loop->options->config_path, page_is_on(loop->page) ? "" : "; switched off");
 	atomic_store(&loop->options->pulse->ready, 1);
 	return true;
 }

@@ -150,6 +150,11 @@ static void case_away(struct close_facts *facts)
 	facts->daemon_ready = false;
 }
 
+static void case_vain(struct close_facts *facts)
+{
+	facts->vain = true;
+}
+
 static void case_unread(struct close_facts *facts)
 {
 	facts->unread = 1;
@@ -170,6 +175,7 @@ static const struct {
 	{"the program set SO_LINGER", STATE_ESTABLISHED, case_linger},
 	{"O_ASYNC, kTLS, or in a shared epoll set", STATE_ESTABLISHED, case_unsafe},
 	{"the daemon is away, or out of credits", STATE_ESTABLISHED, case_away},
+	{"learned: waiting for them does not pay", STATE_ESTABLISHED, case_vain},
 	{"data came that was not read", STATE_ESTABLISHED, case_unread},
 	{"peer closed, data came that was not read", STATE_CLOSE_WAIT, case_unread},
 	{"peer closed, data is not acknowledged", STATE_CLOSE_WAIT, case_unacked},

@@ -186,7 +186,7 @@ round()
 		wait_for 5 grep -q 'listening on' "$dir/tcpdump.log" || tcpdump=
 	fi
 
-	got=$("${client[@]}" taskset -c "$cpu" chrt --idle 0 curl -s --max-time 20 -o /dev/null -w '%{http_code} %{size_download}\n' \
+	got=$("${client[@]}" taskset -c "$cpu" chrt --batch 0 curl -s --max-time 20 -o /dev/null -w '%{http_code} %{size_download}\n' \
 		"http://$server_address:$port/page?[1-$connections]" | grep -c "^200 $page_size\$")
 	[ "$got" -eq "$connections" ] || die "curl got $got of $connections answers" "$dir/nginx.log"
 	wait_for 5 settled "$port" || echo "demo: some connections are still closing" >&2

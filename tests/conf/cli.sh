@@ -31,6 +31,23 @@ expect()
 	fi
 }
 
+# is_silent WHAT ARGUMENT...: nothing on standard output
+is_silent()
+{
+	local what=$1
+
+	shift
+	tests=$((tests + 1))
+	"$closeside" "$@" >"$work/out" 2>/dev/null </dev/null
+	if [ ! -s "$work/out" ]; then
+		echo "ok $tests - $what"
+	else
+		failures=$((failures + 1))
+		echo "not ok $tests - $what"
+		sed 's/^/# /' "$work/out"
+	fi
+}
+
 skip()
 {
 	tests=$((tests + 1))
@@ -45,18 +62,27 @@ expect "help" 0 '^  policy check ' help
 expect "--version" 0 '^closeside [0-9]' --version
 expect "a misspelt command" 2 "did you mean 'status'" statsu
 expect "a misspelt second word" 2 "did you mean 'policy check'" policy chek
-expect "policy without a second word" 2 'list, show, check, test, reload' policy
+expect "policy without a second word" 2 '^  policy reload ' policy
+expect "help of those with a first word" 0 '^  policy reload ' policy --help
+expect "the same by help" 0 '^  policy reload ' help policy
+expect "help COMMAND" 0 '--report' help run
+expect "help of what is not there" 2 "no command 'frob'" help frob
 expect "an option that is not there" 2 'status --frob: there is no such option' status --frob
 expect "a misspelt option" 2 'did you mean --format' status --fromat json
 expect "an option without its argument" 2 'status -f: expected an argument' status -f
 expect "a wrong format" 2 'plain, json or jsonl' status -f xml
-expect "too many arguments" 2 '^usage: closeside status' status now
+expect "too many arguments" 2 "^closeside: status: .*'now'" status now
+expect "no command to run" 125 '^usage: closeside run' run
+expect "a filter with a wrong word" 2 "unknown word 'colour'" conns colour red
+expect "a filter with a wrong value" 2 'state' conns state frob
 expect "help of a command" 0 '--report' run --help
 expect "a path too long for a socket" 2 'longer than' -s "/$(printf '%0200d' 0)" status
 
 expect "no daemon: status" 3 'no daemon answers at .*nowhere' "${nowhere[@]}" status
-expect "no daemon: how to start one" 3 'systemctl start closesided' "${nowhere[@]}" status
+expect "no daemon: how to start one" 3 'systemctl start closeside`' "${nowhere[@]}" status
 expect "no daemon: conns" 3 'no daemon' "${nowhere[@]}" conns
+is_silent "no daemon: conns prints no empty table" "${nowhere[@]}" conns
+is_silent "no daemon: nor half a JSON document" "${nowhere[@]}" conns -f json
 expect "no daemon: off" 3 'no daemon' "${nowhere[@]}" off
 expect "no daemon: policy list" 3 'no daemon' "${nowhere[@]}" policy list
 expect "no daemon: policy reload" 3 'no daemon' "${nowhere[@]}" policy reload

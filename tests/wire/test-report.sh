@@ -32,7 +32,7 @@ seen() {
 # agrees SECTION US PEER: the report against the capture; the command ran in US, a or b
 agrees() {
 	local section=$1 log=$1.log us=$2 peer=$3
-	is "$(wc -l <"$dir/$section.conns")" "$(before "$log" connections)" "$section: every connection"
+	is "$(wc -l <"$dir/$section.conns")" "$(before "$log" 'connections\{0,1\}')" "$section: every connection"
 	is "$(seen "$section" "first == \"$us\" && kind == \"FIN\"")" "$(after "$log" 'first closer: us')" \
 		"$section: us, as the capture has it"
 	is "$(seen "$section" "first == \"$peer\" && kind == \"FIN\" && !crossed && !rst_$peer")" \
