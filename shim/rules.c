@@ -19,10 +19,13 @@ static struct policy_rule own;
 static bool own_given;		    /* it says something */
 static char named[POLICY_NAME_MAX]; /* policy=NAME: this one of the page only */
 
-/* The page in force, and the one before it, which another thread may still be reading: it is
- * unmapped when the next takes its place, a second later at the least. */
+/* The page in force, and those before it, which a thread that has not run for a while may still be
+ * reading: one is unmapped when the daemon has been restarted so many times more, with a second
+ * between two of them at the least. */
+enum { PAGES_KEPT = 16 };
 static _Atomic(struct policy_page *) page;
-static struct policy_page *page_before;
+static struct policy_page *pages_before[PAGES_KEPT];
+static unsigned int pages_replaced;
 static _Atomic uint64_t last_try_ms;
 static _Atomic bool opening;
 
@@ -113,9 +116,9 @@ static bool is_stale(const struct policy_page *p)
 
 static void replace_page(struct policy_page *fresh)
 {
-	struct policy_page *old = page_before;
+	struct policy_page **place = &pages_before[pages_replaced++ % PAGES_KEPT], *old = *place;
 
-	page_before = atomic_exchange(&page, fresh);
+	*place = atomic_exchange(&page, fresh);
 	for (size_t i = 0; i < sizeof(admitted) / sizeof(admitted[0]); i++)
 		atomic_store(&admitted[i], 0);
 	/* Last: the child of a fork in between must not have it to unmap again. */
