@@ -92,8 +92,11 @@ enum close_action close_decide(const struct policy_terms *terms, const struct cl
 	case STATE_FIN_WAIT1:
 	case STATE_FIN_WAIT2:
 		return local_ending(terms, WHY_APP, why);
-	case STATE_CLOSING:
-	case STATE_CLOSE: /* it may be a TIME_WAIT already: no option helps, retiring does */
+	case STATE_CLOSE:
+		if (facts->ended)
+			return because(CLOSE_PASS, WHY_STATE, why);
+		/* fall through */
+	case STATE_CLOSING: /* it may be a TIME_WAIT already: no option helps, retiring does */
 		return terms->time_wait_ms >= 0 ? because(CLOSE_RETIRE, WHY_TIME_WAIT, why)
 						: because(CLOSE_PASS, WHY_STATE, why);
 	case STATE_CLOSE_WAIT:

@@ -61,11 +61,12 @@ struct close_facts {
 	bool unsafe;	   /* O_ASYNC, a ULP, or epoll sets that cannot be cleared */
 	bool daemon_ready; /* heartbeat fresh and a credit left */
 	bool vain;	   /* waiting hardly ever pays here, as the daemon has learned */
-	bool deferred;	   /* a shutdown was deferred: the daemon holds a duplicate */
-	uint32_t unread;   /* bytes in the receive queue (SIOCINQ) */
-	uint32_t unacked;  /* bytes sent and not acknowledged, or not sent (SIOCOUTQ) */
-	uint32_t idle_ms;  /* since data was last sent or received, whichever is later */
-	uint32_t rtt_us;   /* smoothed round trip, 0 not known */
+	bool ended;    /* in CLOSE, and not by a FIN of ours that was first: no TIME_WAIT is left */
+	bool deferred; /* a shutdown was deferred: the daemon holds a duplicate */
+	uint32_t unread;  /* bytes in the receive queue (SIOCINQ) */
+	uint32_t unacked; /* bytes sent and not acknowledged, or not sent (SIOCOUTQ) */
+	uint32_t idle_ms; /* since data was last sent or received, whichever is later */
+	uint32_t rtt_us;  /* smoothed round trip, 0 not known */
 };
 
 /* terms NULL: no policy. why may be NULL. */

@@ -84,6 +84,8 @@ bool facts_gather(struct closing *c)
 		c->word = (c->word & ~(uint32_t)(SLOT_APP_LINGER | SLOT_ULP)) | sock_options(c->fd);
 	c->facts.app_linger = c->word & SLOT_APP_LINGER;
 	c->facts.deferred = c->word & SLOT_DEFERRED;
+	c->facts.ended = c->facts.state == STATE_CLOSE &&
+			 !(c->word & (SLOT_SHUT_FIRST | SLOT_SHARED | SLOT_INHERITED));
 	if (c->facts.sole_owner && may_have_unread(c))
 		c->facts.unread = sock_queued(c->fd, SIOCINQ);
 	if (!c->has_policy || !c->facts.sole_owner)

@@ -57,6 +57,9 @@ static const struct row close_rows[] = {
 	 CLOSE_PASS,
 	 WHY_STATE},
 
+	{"time-wait = none, ended by a reset", "time-wait=none", FACTS(CLOSE, .ended = true),
+	 CLOSE_PASS, WHY_STATE},
+
 	/* close-first = peer, in every state */
 	{"peer, established", PEER, FACTS(ESTABLISHED), CLOSE_HAND_OVER, WHY_PEER_FIRST},
 	{"peer, syn-sent", PEER, FACTS(SYN_SENT), CLOSE_PASS, WHY_STATE},
