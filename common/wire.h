@@ -34,8 +34,9 @@ enum {
 	WIRE_HEARTBEAT_STALE_MS = 1000, /* older than that: no hand-over */
 	WIRE_SEQLOCK_TRIES = 8,
 	WIRE_HINTS = 1024,
-	WIRE_PROBE = 64,   /* one close in so many waits although it does not pay */
-	WIRE_LATE_MS = 10, /* a close so long after the last data is a late one */
+	WIRE_PROBE = 64,    /* one close in so many waits although it does not pay */
+	WIRE_LATE_MS = 10,  /* a close so long after the last data is a late one, */
+	WIRE_LATE_SEGS = 4, /* and so is one after more data segments than that came */
 };
 
 /* CLOSESIDE_SOCKET is "PATH" or "PATH?OPTIONS". OPTIONS are "key=value,..." of one policy for
@@ -105,13 +106,16 @@ struct wire_record {
 	uint8_t grace_learn, peer_time_wait, close_first;
 	uint8_t patience; /* enum wire_patience */
 	uint32_t rtt_us;
-	uint32_t quiet_ms; /* since data last went either way */
+	uint32_t late; /* 1: see enum wire_hint */
 	uint32_t reserved[2];
 };
 _Static_assert(sizeof(struct wire_record) == 16 + 40 + 8 + 4 + 12 + 12 + 4 + 4 + 4 + 8, "wire");
 
 /* Whether waiting pays for the peers of a policy and port, so that a close that nobody waits for is
- * not handed over at all. Late closes do not until it is known that they do. */
+ * not handed over at all. A prompt close is in one breath with the last data, on a connection that
+ * has not carried much: its peer has been told that the end is near. The others are late: a worker
+ * that reloads closes what it keeps alive, and the peer may be about to ask again. For late closes
+ * waiting does not pay until it is known that it does. */
 enum wire_hint {
 	HINT_PROMPT_VAIN = 1, /* waiting after a prompt close does not pay */
 	HINT_LATE_PAYS = 2,

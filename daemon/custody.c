@@ -117,7 +117,7 @@ static void take_facts(struct held *held, const struct wire_record *record,
 	if (record->unread > held->unread_at_start)
 		held->unread_at_start = record->unread;
 	held->probe = record->patience == PATIENCE_PROBED;
-	held->late = record->quiet_ms >= WIRE_LATE_MS;
+	held->late = record->late != 0;
 	held->quiet = custody_quiet(held->unread_at_start, record->idle_ms, look->rtt_us);
 }
 
@@ -205,6 +205,11 @@ void custody_take(struct custody *custody, struct custody_client *client,
 	    look.state == STATE_LISTEN) {
 		log_limited(LOG_WARNING, "%s[%d] handed over what is no TCP connection",
 			    process_name(client->process), (int)client->process->pid);
+		refuse(custody, fd);
+		return;
+	}
+	if (cookie != record->cookie) {
+		/* Its number was taken by another connection before it was sent. */
 		refuse(custody, fd);
 		return;
 	}

@@ -8,10 +8,8 @@
  * A shortened wait that fails says little: was the peer slower than usual, or will it never close?
  * The next wait then takes the whole grace, and only whole waits count against a peer.
  *
- * A close that is not in one breath with the last data sent or received (a worker that reloads and
- * closes what it keeps alive) is a kind of its own: its peer has not been told that the end is
- * near, and may be about to ask again. Until such closes are known on their own account they are
- * waited for only where prompt ones pay.
+ * A late close (see enum wire_hint) is a kind of its own: its peer may be about to ask again. Until
+ * such closes are known on their own account they are waited for only where prompt ones pay.
  *
  * Pure: time is passed in, nothing is called. The tables are of fixed size; the entry used least
  * recently makes room. */

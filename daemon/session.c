@@ -32,7 +32,6 @@ enum {
 	BAD_MESSAGES_MAX = 64, /* then the session ends */
 	CREDITS_MAX = 256,
 	ACCEPT_PAUSE_MS = 100, /* after EMFILE */
-	REST_US = 1000,	       /* between two looks at a session that is busy */
 };
 
 struct user {
@@ -43,10 +42,9 @@ struct user {
 
 struct session {
 	struct sessions *sessions;
-	int fd;			     /* -1: at EOF, but its process lives */
-	struct event readable, rest; /* one of them is pending */
-	unsigned int taken;	     /* messages since the last look */
-	struct event death;	     /* of the process, when its duplicates hang on it */
+	int fd; /* -1: at EOF, but its process lives */
+	struct event readable;
+	struct event death; /* of the process, when its duplicates hang on it */
 	struct user *user;
 	struct conn_owner owner;
 	struct custody_client client;
@@ -61,6 +59,7 @@ struct sessions {
 	struct session_parts parts;
 	unsigned int max, per_user, count;
 	uint64_t total, lost;
+	bool have_read; /* since sessions_have_read() */
 	struct event listener, pause;
 	struct user *users;
 	struct session *all;
@@ -209,7 +208,6 @@ static bool take_message(void *arg, const struct inbox_message *message)
 {
 	struct session *session = arg;
 
-	session->taken++;
 	if (!session->page) {
 		if (message->fd >= 0)
 			closer_drop(session->sessions->parts.closer, message->fd);
@@ -226,22 +224,6 @@ static bool take_message(void *arg, const struct inbox_message *message)
 	return session->bad < BAD_MESSAGES_MAX;
 }
 
-/* A busy shim would wake us for each record, and that would cost more than what is in them. So the
- * first record is taken at once, and then, while there are any, all of a rest together. Not where
- * the process could run out of credits meanwhile. */
-static void rest(struct session *session)
-{
-	static const struct timeval while_busy = {.tv_usec = REST_US};
-
-	if (session->taken && (int32_t)session->taken * 4 <= session->credits) {
-		event_del(&session->readable);
-		evtimer_add(&session->rest, &while_busy);
-	} else {
-		event_add(&session->readable, NULL);
-	}
-}
-
-/* Of `readable` and of `rest`. */
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct session *session = arg;
@@ -249,7 +231,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	session->taken = 0;
+	session->sessions->have_read = true;
 	for (int i = 0; more && i < BATCHES_PER_WAKE; i++) {
 		if (!inbox_read(session->fd, session->sessions->parts.closer, take_message, session,
 				&more)) {
@@ -257,7 +239,6 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 			return;
 		}
 	}
-	rest(session);
 }
 
 static bool is_dead(const struct session *session)
@@ -323,7 +304,6 @@ static void close_socket(struct sessions *sessions, int fd)
 static void hang_up(struct session *session)
 {
 	event_del(&session->readable);
-	event_del(&session->rest);
 	close_socket(session->sessions, session->fd);
 	session->fd = -1;
 	if (session->page)
@@ -394,7 +374,6 @@ static void session_start(struct sessions *sessions, int fd)
 	session->user = user_get(sessions, session->owner.process.uid);
 	event_assign(&session->readable, sessions->parts.base, fd, EV_READ | EV_PERSIST,
 		     on_readable, session);
-	evtimer_assign(&session->rest, sessions->parts.base, on_readable, session);
 	if (!session->user || !admit(sessions, session) ||
 	    event_add(&session->readable, NULL) < 0) {
 		if (session->user)
@@ -482,6 +461,14 @@ void sessions_free(struct sessions *sessions)
 		session_free(session, is_dead(session));
 	}
 	free(sessions);
+}
+
+bool sessions_have_read(struct sessions *sessions)
+{
+	bool have_read = sessions->have_read;
+
+	sessions->have_read = false;
+	return have_read;
 }
 
 unsigned int sessions_count(const struct sessions *sessions)

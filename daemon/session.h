@@ -31,6 +31,8 @@ struct sessions *sessions_new(const struct session_parts *parts, int listener, u
 void sessions_set_limits(struct sessions *sessions, unsigned int max, unsigned int per_user);
 void sessions_free(struct sessions *sessions);
 
+/* Were messages read since the last call? */
+bool sessions_have_read(struct sessions *sessions);
 unsigned int sessions_count(const struct sessions *sessions);
 uint64_t sessions_total(const struct sessions *sessions);
 /* Records that shims could not send, of all sessions that are and were. */

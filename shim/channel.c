@@ -6,6 +6,7 @@
 #include "shim/raw.h"
 #include "shim/rules.h"
 #include "shim/slots.h"
+#include "shim/sock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,24 +35,14 @@ static _Atomic uint64_t last_try_ms;
 static _Atomic(struct session_page *) session;
 static _Atomic int32_t credits_start = WIRE_CREDITS_START;
 
-int channel_fd(void)
+static int channel_fd(void)
 {
 	return atomic_load_explicit(&number, memory_order_relaxed);
 }
 
-static uint64_t cookie_of(int fd)
-{
-	uint64_t cookie = 0;
-	socklen_t len = sizeof(cookie);
-
-	if (raw(SYS_getsockopt, fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) != 0)
-		return 0;
-	return cookie;
-}
-
 static bool is_ours(int fd)
 {
-	return fd >= 0 && cookie_of(fd) == atomic_load(&identity);
+	return fd >= 0 && sock_cookie(fd) == atomic_load(&identity);
 }
 
 /* The wrappers guard the number, so only a raw system call can have taken it; asking the kernel
@@ -76,6 +67,17 @@ static void lose_number(int fd)
 	atomic_store(&up, false);
 	slot_clear(fd);
 	atomic_compare_exchange_strong(&number, &fd, -1);
+}
+
+/* Not while it is being opened, for then number and identity are not a pair. */
+int channel_guard(void)
+{
+	int fd = channel_fd();
+
+	if (fd < 0 || atomic_load(&opening) || is_ours(fd))
+		return fd;
+	lose_number(fd);
+	return -1;
 }
 
 /* Moves fd to a number out of the way. Returns the new number, or fd. */
@@ -131,13 +133,13 @@ static void settle(int fd)
 	int at = channel_fd();
 
 	if (is_ours(at)) {
-		atomic_store(&identity, cookie_of(fd));
+		atomic_store(&identity, sock_cookie(fd));
 		raw(SYS_dup3, fd, at, O_CLOEXEC);
 		raw(SYS_close, fd);
 		return;
 	}
 	fd = move_high(fd);
-	atomic_store(&identity, cookie_of(fd));
+	atomic_store(&identity, sock_cookie(fd));
 	slot_fill(fd, SLOT_CHANNEL, 0, NULL, false);
 	atomic_store(&number, fd);
 }

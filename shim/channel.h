@@ -26,8 +26,8 @@ bool channel_ready(void);
 /* In a fork child: what we inherited is the parent's. */
 void channel_forget(void);
 
-/* The number of our descriptor, -1 if there is none. */
-int channel_fd(void);
+/* The number of our descriptor; -1 if there is none, or somebody has taken the number. */
+int channel_guard(void);
 
 /* The program wants our number (dup2): move away from it first. */
 void channel_relocate(void);

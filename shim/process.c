@@ -6,8 +6,8 @@
 #include "shim/holders.h"
 #include "shim/raw.h"
 #include "shim/rules.h"
+#include "shim/share.h"
 #include "shim/slots.h"
-#include "shim/steer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -161,9 +161,9 @@ bool process_start(void)
 static void start_anew(void)
 {
 	if (fork_reset())
-		steer_inherited();
+		share_inherited();
 	else
-		steer_uncounted();
+		share_uncounted();
 	channel_forget();
 	rules_after_fork();
 	atomic_store(&vfork_seen, false);
@@ -189,6 +189,11 @@ bool process_enter(void)
 bool process_is_on(void)
 {
 	return atomic_load_explicit(&state, memory_order_relaxed) == ON;
+}
+
+bool process_is_new(void)
+{
+	return process_is_on() && atomic_load(&wiped->pid) == 0;
 }
 
 void process_inert(void)

@@ -20,6 +20,9 @@ bool process_enter(void);
 
 bool process_is_on(void);
 
+/* A fork child that has not started anew yet. */
+bool process_is_new(void);
+
 /* No further side effect in this process: a seccomp filter is coming. */
 void process_inert(void);
 

@@ -19,10 +19,13 @@ static struct policy_rule own;
 static bool own_given;		    /* it says something */
 static char named[POLICY_NAME_MAX]; /* policy=NAME: this one of the page only */
 
-/* The page in force, and the one before it, which another thread may still be reading: it is
- * unmapped when the next takes its place, a second later at the least. */
+/* The page in force, and those before it, which a thread that has not run for a while may still be
+ * reading: one is unmapped when the daemon has been restarted so many times more, with a second
+ * between two of them at the least. */
+enum { PAGES_KEPT = 16 };
 static _Atomic(struct policy_page *) page;
-static struct policy_page *page_before;
+static struct policy_page *pages_before[PAGES_KEPT];
+static unsigned int pages_replaced;
 static _Atomic uint64_t last_try_ms;
 static _Atomic bool opening;
 
@@ -113,13 +116,14 @@ static bool is_stale(const struct policy_page *p)
 
 static void replace_page(struct policy_page *fresh)
 {
-	struct policy_page *old = atomic_exchange(&page, fresh);
+	struct policy_page **place = &pages_before[pages_replaced++ % PAGES_KEPT], *old = *place;
 
+	*place = atomic_exchange(&page, fresh);
 	for (size_t i = 0; i < sizeof(admitted) / sizeof(admitted[0]); i++)
 		atomic_store(&admitted[i], 0);
-	if (page_before)
-		raw(SYS_munmap, page_before, sizeof(*page_before));
-	page_before = old;
+	/* Last: the child of a fork in between must not have it to unmap again. */
+	if (old)
+		raw(SYS_munmap, old, sizeof(*old));
 }
 
 /* The page in force, looked for again at most once a second while there is none or the daemon that
@@ -179,11 +183,10 @@ struct search {
 };
 
 /* The bits of rules [32 * word ...] that admit this process, computed once for each state of the
- * page. */
-static uint32_t admitted_bits(const struct policy_page *p, unsigned int word, unsigned int count)
+ * page: seq was read before anything else of it was. */
+static uint32_t admitted_bits(const struct policy_page *p, uint32_t seq, unsigned int word,
+			      unsigned int count)
 {
-	uint32_t seq =
-		(atomic_load_explicit(&p->seq, memory_order_relaxed) ^ (uint32_t)p->instance) | 1;
 	uint64_t known = atomic_load_explicit(&admitted[word], memory_order_relaxed);
 	uint32_t bits = 0;
 
@@ -219,6 +222,8 @@ static void take_rule(const struct policy_rule *rule, struct search *search)
 static void look(const struct policy_page *p, void *arg)
 {
 	struct search *search = arg;
+	uint32_t seq =
+		(atomic_load_explicit(&p->seq, memory_order_acquire) ^ (uint32_t)p->instance) | 1;
 	unsigned int count = p->count;
 
 	search->found = false;
@@ -232,7 +237,7 @@ static void look(const struct policy_page *p, void *arg)
 	if (count > WIRE_RULES_MAX)
 		return;
 	for (unsigned int i = 0; i < count; i++) {
-		uint32_t bits = admitted_bits(p, i / 32, count);
+		uint32_t bits = admitted_bits(p, seq, i / 32, count);
 
 		if (bits >> (i % 32) & 1 && rule_admits(&p->rules[i], search)) {
 			take_rule(&p->rules[i], search);

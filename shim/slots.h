@@ -29,8 +29,9 @@ enum {
 	SLOT_EPOLL_LOST = 1 << 8,  /* in more epoll sets than we remember */
 	SLOT_SHUT_FIRST = 1 << 9,  /* shutdown(SHUT_WR) went out in ESTABLISHED */
 	SLOT_SHUT_LATER = 1 << 10, /* ... and in CLOSE_WAIT */
-	SLOT_ULP = 1 << 12,	   /* the program set a ULP (kTLS) */
 	SLOT_INHERITED = 1 << 11,  /* SLOT_CONN: this process has it by a fork */
+	SLOT_ULP = 1 << 12,	   /* the program set a ULP (kTLS) */
+	SLOT_SHARED = 1 << 13,	   /* another descriptor has it, or once had */
 };
 
 enum { SLOT_SETS = 2, SLOTS_MAX = 1 << 20 };

@@ -9,12 +9,13 @@
 #include "common/wire.h"
 #include "shim/apply.h"
 #include "shim/channel.h"
+#include "shim/facts.h"
 #include "shim/libc.h"
 #include "shim/process.h"
 #include "shim/publish.h"
 #include "shim/raw.h"
-#include "shim/rules.h"
 #include "shim/slots.h"
+#include "shim/sock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,53 +30,13 @@
 /* At exit: no more than so many hand-overs, and no longer than so long. */
 enum { EXIT_MAX = 256, EXIT_MS = 50 };
 
-/* A fork child tells the daemon of so many inherited connections at once. */
-enum { TELL_AT_ONCE = 8 };
-
-/* A connection that is being closed or shut down. */
-struct closing {
-	int fd;
-	uint32_t word;
-	uint64_t cookie;
-	struct slot *slot;
-	struct slot_info info;
-	struct policy_terms terms;
-	uint32_t policy;
-	bool has_policy;
-	struct close_facts facts;
-	uint32_t recv_idle_ms;
-	bool unsent; /* corked, or held back by Nagle or MSG_MORE */
-	enum wire_patience patience;
-};
-
-static uint64_t cookie_of(int fd)
-{
-	uint64_t cookie = 0;
-	socklen_t len = sizeof(cookie);
-
-	if (raw(SYS_getsockopt, fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) != 0)
-		return 0;
-	return cookie;
-}
-
-bool steer_local(int fd, struct endpoint *out)
-{
-	struct sockaddr_storage addr;
-	socklen_t len = sizeof(addr);
-
-	if (raw(SYS_getsockname, fd, &addr, &len) != 0)
-		return false;
-	*out = endpoint_from_sockaddr((struct sockaddr *)&addr, len);
-	return true;
-}
-
 /* --- opening ---------------------------------------------------------------------------------- */
 
 void steer_opened(int fd, uint32_t flags, const struct endpoint *local,
 		  const struct endpoint *remote, struct fork_mark mark)
 {
 	struct slot_info info = {.remote = *remote};
-	uint64_t cookie = cookie_of(fd);
+	uint64_t cookie = sock_cookie(fd);
 	struct policy_terms terms;
 	uint32_t policy, word = SLOT_CONN | flags;
 
@@ -84,129 +45,15 @@ void steer_opened(int fd, uint32_t flags, const struct endpoint *local,
 	if (local)
 		info.local = *local;
 	else
-		steer_local(fd, &info.local);
+		sock_local(fd, &info.local);
 	holder_create(cookie, flags & SLOT_SERVER);
 	/* A client's socket may be in epoll sets already; an accepted one cannot. */
 	slot_fill(fd, word, cookie, &info, !(flags & SLOT_SERVER));
-	if (fork_mark_passed(mark))
+	if (fork_mark_passed(mark) || flags & SLOT_SHARED)
 		holder_pin(cookie);
 	if (publish_find(word, &info, &terms, &policy))
 		apply_opened(fd, &terms);
 	publish_open(fd, word, cookie, &info);
-}
-
-/* --- facts ------------------------------------------------------------------------------------ */
-
-static uint32_t queue_bytes(int fd, unsigned long request)
-{
-	int bytes = 0;
-
-	return raw(SYS_ioctl, fd, request, &bytes) == 0 && bytes > 0 ? (uint32_t)bytes : 0;
-}
-
-/* O_ASYNC: SIGIO would carry the dead number. A ULP (kTLS) has records of its own to send. */
-static bool is_unsafe(const struct closing *c)
-{
-	long flags;
-
-	if (c->word & (SLOT_EPOLL_LOST | SLOT_ULP))
-		return true;
-	flags = raw(SYS_fcntl, c->fd, F_GETFL);
-	return flags < 0 || flags & O_ASYNC;
-}
-
-static bool read_tcp_info(struct closing *c)
-{
-	struct tcp_info info = {0};
-	/* Up to what we look at. A kernel that knows less (before Linux 4.6) leaves the rest. */
-	socklen_t len = offsetof(struct tcp_info, tcpi_min_rtt);
-	uint32_t idle;
-
-	if (raw(SYS_getsockopt, c->fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0)
-		return false;
-	idle = info.tcpi_last_data_sent < info.tcpi_last_data_recv ? info.tcpi_last_data_sent
-								   : info.tcpi_last_data_recv;
-	c->facts.state = info.tcpi_state;
-	c->facts.idle_ms = idle;
-	c->facts.rtt_us = info.tcpi_rtt;
-	c->recv_idle_ms = info.tcpi_last_data_recv;
-	c->unsent = len < offsetof(struct tcp_info, tcpi_min_rtt) || info.tcpi_notsent_bytes;
-	return true;
-}
-
-/* Does the daemon know that nobody is worth waiting for here? Then only every so often. */
-static enum wire_patience patience_of(const struct closing *c)
-{
-	static _Atomic uint32_t turn;
-	bool server = c->word & SLOT_SERVER;
-	uint16_t port = server ? c->info.local.port : c->info.remote.port;
-	unsigned int hint;
-
-	if (!c->terms.grace_learn)
-		return PATIENCE_ASKED;
-	hint = rules_hint(c->policy, server ? ROLE_SERVER : ROLE_CLIENT, port);
-	if (c->facts.idle_ms < WIRE_LATE_MS ? !(hint & HINT_PROMPT_VAIN) : hint & HINT_LATE_PAYS)
-		return PATIENCE_ASKED;
-	return atomic_fetch_add(&turn, 1) % WIRE_PROBE == WIRE_PROBE - 1 ? PATIENCE_PROBED
-									 : PATIENCE_SPARED;
-}
-
-static bool may_have_unread(const struct closing *c)
-{
-	return c->facts.state == STATE_ESTABLISHED || c->facts.state == STATE_CLOSE_WAIT;
-}
-
-/* Asks the kernel only what this policy will want to know; and of the last holder's close, whether
- * it throws unread data away, for then the kernel sends RST. */
-static bool gather(struct closing *c)
-{
-	const struct policy_terms *t = &c->terms;
-
-	if (!read_tcp_info(c))
-		return false;
-	c->has_policy = publish_find(c->word, &c->info, &c->terms, &c->policy);
-	c->facts.app_linger = c->word & SLOT_APP_LINGER;
-	c->facts.deferred = c->word & SLOT_DEFERRED;
-	if (c->facts.sole_owner && may_have_unread(c))
-		c->facts.unread = queue_bytes(c->fd, SIOCINQ);
-	if (!c->has_policy || !c->facts.sole_owner)
-		return true;
-	if (c->facts.state == STATE_ESTABLISHED && t->close_first == FIRST_PEER) {
-		c->patience = patience_of(c);
-		c->facts.vain = c->patience == PATIENCE_SPARED;
-		if (!c->facts.vain) {
-			c->facts.unsafe = is_unsafe(c);
-			c->facts.daemon_ready = channel_ready();
-		}
-	}
-	if (c->facts.state == STATE_CLOSE_WAIT && t->peer_time_wait == PEER_TW_NONE)
-		c->facts.unacked = queue_bytes(c->fd, SIOCOUTQ);
-	return true;
-}
-
-/* Which end closed first, as far as it can be known before our close. */
-static enum close_side side_of(const struct closing *c, enum close_action action)
-{
-	switch (c->facts.state) {
-	case STATE_ESTABLISHED:
-		if (action == CLOSE_HAND_OVER || action == CLOSE_DEFER || c->facts.deferred)
-			return SIDE_UNKNOWN;
-		return action == CLOSE_ABORT || c->facts.unread ? SIDE_RESET : SIDE_US;
-	case STATE_FIN_WAIT1:
-	case STATE_FIN_WAIT2:
-		return SIDE_US;
-	case STATE_CLOSING:
-		return SIDE_BOTH;
-	case STATE_CLOSE_WAIT:
-	case STATE_LAST_ACK:
-		return SIDE_PEER;
-	case STATE_CLOSE:
-		if (c->word & SLOT_SHUT_FIRST)
-			return SIDE_US;
-		return c->word & SLOT_SHUT_LATER ? SIDE_PEER : SIDE_RESET;
-	default:
-		return SIDE_UNKNOWN;
-	}
 }
 
 static void fill_record(const struct closing *c, struct wire_record *record, enum wire_type type,
@@ -218,11 +65,11 @@ static void fill_record(const struct closing *c, struct wire_record *record, enu
 	record->type = (uint8_t)type;
 	record->state = c->facts.state;
 	record->action = (uint8_t)action;
-	record->side = (uint8_t)side_of(c, action);
+	record->side = (uint8_t)facts_side(c, action);
 	record->unread = c->facts.unread;
 	record->unacked = c->facts.unacked;
 	record->idle_ms = c->recv_idle_ms;
-	record->quiet_ms = c->facts.idle_ms;
+	record->late = c->late;
 	record->patience = (uint8_t)c->patience;
 	record->rtt_us = c->facts.rtt_us;
 }
@@ -319,21 +166,6 @@ static void steer(const struct closing *c)
 	publish(c, WIRE_CLOSE, action);
 }
 
-/* Fills in what is known of a tracked connection; the slot may be claimed (cleared) or not. */
-static bool closing_init(struct closing *c, int fd, struct slot *slot, uint32_t word)
-{
-	if ((word & SLOT_KIND) != SLOT_CONN)
-		return false;
-	memset(&c->facts, 0, sizeof(c->facts));
-	c->patience = PATIENCE_ASKED;
-	c->fd = fd;
-	c->word = word;
-	c->slot = slot;
-	c->cookie = atomic_load(&slot->cookie);
-	slot_load_info(slot, &c->info);
-	return cookie_of(fd) == c->cookie;
-}
-
 void steer_closing(int fd)
 {
 	struct slot *slot = slot_at(fd);
@@ -342,13 +174,13 @@ void steer_closing(int fd)
 
 	if (!slot || !process_enter())
 		return;
-	if (!closing_init(&c, fd, slot, slot_claim(slot)))
+	if (!facts_init(&c, fd, slot, slot_claim(slot)))
 		goto out;
 	/* A duplicate that is closed while in an epoll set can't be taken out of it any more. */
 	if (!holder_is_sole(c.cookie) && in_epoll(slot))
 		holder_pin(c.cookie);
 	c.facts.sole_owner = holder_release(c.cookie);
-	if (!gather(&c))
+	if (!facts_gather(&c))
 		goto out;
 	if (c.facts.sole_owner)
 		steer(&c);
@@ -398,11 +230,11 @@ int steer_shutdown(int fd, int how)
 	struct closing c;
 	int saved = errno;
 
-	if (!slot || how == SHUT_RD || !process_enter() ||
-	    !closing_init(&c, fd, slot, atomic_load(&slot->word)))
+	if (!slot || (how != SHUT_WR && how != SHUT_RDWR) || !process_enter() ||
+	    !facts_init(&c, fd, slot, atomic_load(&slot->word)))
 		goto pass;
 	c.facts.sole_owner = holder_is_counted(c.cookie);
-	if (!gather(&c))
+	if (!facts_gather(&c))
 		goto pass;
 	errno = saved;
 	if (shutdown_decide(c.has_policy ? &c.terms : NULL, &c.facts, NULL) == CLOSE_DEFER &&
@@ -428,6 +260,8 @@ static void exit_one(const struct closing *c)
 	}
 	if (action == CLOSE_QUIET)
 		do_local(c, action);
+	else if (action != CLOSE_RETIRE)
+		action = CLOSE_PASS; /* a reset would take along what stdio has yet to flush */
 	publish(c, WIRE_CLOSE, action);
 }
 
@@ -445,10 +279,10 @@ void steer_exiting(void)
 		if (slot_kind(fd) != SLOT_CONN)
 			continue;
 		slot = slot_at(fd);
-		if (!closing_init(&c, fd, slot, slot_claim(slot)))
+		if (!facts_init(&c, fd, slot, slot_claim(slot)))
 			continue;
 		c.facts.sole_owner = holder_release(c.cookie);
-		if (wire_now_ms() - start > EXIT_MS || !gather(&c))
+		if (wire_now_ms() - start > EXIT_MS || !facts_gather(&c))
 			continue;
 		done++;
 		if (c.facts.sole_owner)
@@ -458,42 +292,7 @@ void steer_exiting(void)
 	}
 }
 
-/* --- sharing ---------------------------------------------------------------------------------- */
-
-static uint64_t tracked_cookie(int fd)
-{
-	struct slot *slot = slot_at(fd);
-
-	return slot && slot_kind(fd) == SLOT_CONN ? atomic_load(&slot->cookie) : 0;
-}
-
-void steer_duplicating(int from)
-{
-	uint64_t cookie = tracked_cookie(from);
-
-	if (cookie && process_is_on())
-		holder_share(cookie);
-}
-
-void steer_duplicated(int from, int made)
-{
-	struct slot *slot = slot_at(from);
-	uint64_t cookie = tracked_cookie(from);
-	struct slot_info info;
-	uint32_t word;
-	int saved = errno;
-
-	if (made < 0) {
-		if (cookie)
-			holder_unshare(cookie);
-	} else if (slot && process_enter() && made != from) {
-		word = slot_word(from) & ~(uint32_t)SLOT_EPOLL_LOST;
-		slot_load_info(slot, &info);
-		if (word)
-			slot_fill(made, word, atomic_load(&slot->cookie), &info, false);
-	}
-	errno = saved;
-}
+/* --- epoll ---------------------------------------------------------------------------------- */
 
 void steer_epoll(int epfd, int op, int fd)
 {
@@ -511,156 +310,4 @@ void steer_epoll(int epfd, int op, int fd)
 	}
 	if (op == EPOLL_CTL_ADD)
 		slot_set_flag(fd, SLOT_EPOLL_LOST);
-}
-
-void steer_passing(int fd)
-{
-	steer_duplicating(fd);
-}
-
-void steer_not_passed(int fd)
-{
-	uint64_t cookie = tracked_cookie(fd);
-
-	if (cookie)
-		holder_unshare(cookie);
-}
-
-static bool has_ulp(int fd)
-{
-	char name[16] = "";
-	socklen_t len = sizeof(name);
-
-	return raw(SYS_getsockopt, fd, IPPROTO_TCP, TCP_ULP, name, &len) == 0 && len > 0 && name[0];
-}
-
-static bool remote_of(int fd, struct endpoint *out)
-{
-	struct sockaddr_storage addr;
-	socklen_t len = sizeof(addr);
-
-	if (raw(SYS_getpeername, fd, &addr, &len) != 0)
-		return false;
-	*out = endpoint_from_sockaddr((struct sockaddr *)&addr, len);
-	return out->family != 0;
-}
-
-/* The reference in flight was counted by the sender, if it is of our family; one that was peeked
- * at is a further one. */
-void steer_received(int fd, bool peeked)
-{
-	struct slot_info info;
-	struct linger linger;
-	socklen_t len = sizeof(linger);
-	uint64_t cookie;
-	uint32_t word = SLOT_CONN;
-	int saved = errno;
-	bool server;
-
-	if (!process_enter() || slot_word(fd))
-		goto out;
-	cookie = cookie_of(fd);
-	if (!cookie || !holder_known(cookie, &server) || !remote_of(fd, &info.remote) ||
-	    !steer_local(fd, &info.local))
-		goto out;
-	if (peeked)
-		holder_share(cookie);
-	if (raw(SYS_getsockopt, fd, SOL_SOCKET, SO_LINGER, &linger, &len) == 0 && linger.l_onoff)
-		word |= SLOT_APP_LINGER;
-	if (has_ulp(fd))
-		word |= SLOT_ULP;
-	if (server)
-		word |= SLOT_SERVER;
-	slot_fill(fd, word, cookie, &info, false);
-	publish_open(fd, word, cookie, &info);
-out:
-	errno = saved;
-}
-
-void steer_pin(int fd)
-{
-	uint64_t cookie = tracked_cookie(fd);
-
-	if (cookie)
-		holder_pin(cookie);
-}
-
-static void each_connection(void (*act)(int fd, uint64_t cookie))
-{
-	int high = slots_high();
-
-	for (int fd = 0; fd < high; fd++) {
-		uint64_t cookie = tracked_cookie(fd);
-
-		if (cookie)
-			act(fd, cookie);
-	}
-}
-
-static void share_one(int fd, uint64_t cookie)
-{
-	(void)fd;
-	holder_share(cookie);
-}
-
-static void unshare_one(int fd, uint64_t cookie)
-{
-	(void)fd;
-	holder_unshare(cookie);
-}
-
-static void pin_inherited(int fd, uint64_t cookie)
-{
-	long flags = raw(SYS_fcntl, fd, F_GETFD);
-
-	if (flags < 0 || !(flags & FD_CLOEXEC))
-		holder_pin(cookie);
-}
-
-void steer_forking(void)
-{
-	fork_begin();
-	each_connection(share_one);
-}
-
-void steer_fork_failed(void)
-{
-	each_connection(unshare_one);
-}
-
-void steer_spawning(void)
-{
-	each_connection(pin_inherited);
-}
-
-static void leave_alone(int fd, uint64_t cookie)
-{
-	holder_pin(cookie);
-	slot_clear(fd);
-}
-
-void steer_uncounted(void)
-{
-	each_connection(leave_alone);
-}
-
-static void mark_inherited(int fd, uint64_t cookie)
-{
-	(void)cookie;
-	slot_set_flag(fd, SLOT_INHERITED);
-}
-
-void steer_inherited(void)
-{
-	each_connection(mark_inherited);
-}
-
-void steer_forked(void)
-{
-	int high = slots_high(), count = 0;
-
-	for (int fd = 0; fd < high && count <= TELL_AT_ONCE; fd++)
-		count += slot_kind(fd) == SLOT_CONN;
-	if (count > 0 && count <= TELL_AT_ONCE && process_enter())
-		channel_open();
 }

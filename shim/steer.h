@@ -28,36 +28,7 @@ int steer_shutdown(int fd, int how);
 /* The process ends in an orderly way. */
 void steer_exiting(void);
 
-/* Duplicates: before the call; after it (made < 0: it failed). */
-void steer_duplicating(int from);
-void steer_duplicated(int from, int made);
-
 /* epoll_ctl() has succeeded. */
 void steer_epoll(int epfd, int op, int fd);
-
-/* Descriptors that left (before) or came by SCM_RIGHTS. */
-void steer_passing(int fd);
-void steer_not_passed(int fd);
-void steer_received(int fd, bool peeked);
-
-/* A fork or a spawn is about to copy what we hold. */
-void steer_forking(void);     /* every connection gets one more holder */
-void steer_fork_failed(void); /* ... or not */
-void steer_spawning(void);    /* what is not close-on-exec is shared for good */
-
-/* In a child whose fork no wrapper saw: what it inherited is left alone, here and everywhere. */
-void steer_uncounted(void);
-
-/* In a fork child, as its first act there: what it has is inherited. Where that is little, as in a
- * process for each connection, the daemon is told at once whose they are now; where it is much, as
- * in a child that saves or execs, when the child first does something with TCP. */
-void steer_inherited(void);
-void steer_forked(void);
-
-/* This one is shared for good, with whom we can't see. */
-void steer_pin(int fd);
-
-/* The address that getsockname() gives; false if it fails. */
-bool steer_local(int fd, struct endpoint *out);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "shim/channel.h"
 #include "shim/process.h"
+#include "shim/share.h"
 #include "shim/slots.h"
 #include "shim/steer.h"
 
@@ -12,9 +13,12 @@
 #include <linux/close_range.h>
 #include <stdarg.h>
 
+/* Not what has taken our number by a raw system call. A vfork child does not judge: what it did to
+ * its copy says nothing of its parent's. */
 static bool is_channel(int fd)
 {
-	return slot_kind(fd) == SLOT_CHANNEL && process_is_on();
+	return slot_kind(fd) == SLOT_CHANNEL && process_is_on() &&
+	       (!process_enter() || channel_guard() == fd);
 }
 
 /* Kept out of close(), whose way for all other descriptors is to be short. */
@@ -47,14 +51,17 @@ static int close_range_around(unsigned int first, unsigned int last, int flags, 
 	return result;
 }
 
+/* CLOSE_RANGE_UNSHARE closes copies of this thread's own, and the others' remain: that is no close
+ * of a connection. */
 int wrap_close_range(unsigned int first, unsigned int last, int flags)
 {
-	int channel = channel_fd();
+	int channel;
 
 	if (first > last || flags & CLOSE_RANGE_CLOEXEC || !process_enter())
 		return libc.close_range(first, last, flags);
-	if (!(flags & ~(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC)))
+	if (flags == 0)
 		steer_closing_range(first, last);
+	channel = channel_guard();
 	if (channel < 0 || (unsigned int)channel < first || (unsigned int)channel > last)
 		return libc.close_range(first, last, flags);
 	return close_range_around(first, last, flags, (unsigned int)channel);
@@ -63,13 +70,14 @@ int wrap_close_range(unsigned int first, unsigned int last, int flags)
 void wrap_closefrom(int first)
 {
 	unsigned int from = first < 0 ? 0 : (unsigned int)first;
-	int channel = channel_fd(), saved = errno;
+	int saved = errno, channel;
 
 	if (!process_enter()) {
 		libc.closefrom(first);
 		return;
 	}
 	steer_closing_range(from, ~0U);
+	channel = channel_guard();
 	if (channel > (int)from && libc.close_range(from, (unsigned int)channel - 1, 0) != 0)
 		for (int fd = (int)from; fd < channel; fd++)
 			libc.close(fd);
@@ -113,18 +121,20 @@ FILE *wrap_freopen64(const char *path, const char *mode, FILE *file)
 	return libc.freopen64(path, mode, file);
 }
 
-static int duplicated(int from, int made)
+static int duplicated(int from, int made, struct fork_mark mark)
 {
-	steer_duplicated(from, made);
+	share_duplicated(from, made, mark);
 	return made;
 }
 
 int wrap_dup(int fd)
 {
+	struct fork_mark mark;
+
 	if (!slot_word(fd) || is_channel(fd))
 		return libc.dup(fd);
-	steer_duplicating(fd);
-	return duplicated(fd, libc.dup(fd));
+	mark = share_duplicating(fd);
+	return duplicated(fd, libc.dup(fd), mark);
 }
 
 /* dup2(from, to) closes `to`: a close like any other, if it will succeed. */
@@ -133,10 +143,10 @@ static void replacing(int from, int to)
 	int saved = errno;
 
 	if (slot_word(to) && from != to && libc.fcntl(from, F_GETFD) >= 0) {
-		if (is_channel(to))
-			channel_relocate();
-		else
+		if (!is_channel(to))
 			steer_closing(to);
+		else if (process_enter())
+			channel_relocate();
 	}
 	errno = saved;
 }
@@ -145,10 +155,11 @@ static void replacing(int from, int to)
 static void copied_in_vfork(int from)
 {
 	if (slot_kind(from) == SLOT_CONN && process_is_on() && !process_enter())
-		steer_pin(from);
+		share_pin(from);
 }
 
 #define DUP_OVER(call)                                          \
+	struct fork_mark mark;                                  \
 	int made;                                               \
                                                                 \
 	if (!slot_word(from) && !slot_word(to))                 \
@@ -157,9 +168,9 @@ static void copied_in_vfork(int from)
 	replacing(from, to);                                    \
 	if (!slot_word(from) || is_channel(from) || from == to) \
 		return call;                                    \
-	steer_duplicating(from);                                \
+	mark = share_duplicating(from);                         \
 	made = call;                                            \
-	return duplicated(from, made)
+	return duplicated(from, made, mark)
 
 int wrap_dup2(int from, int to)
 {
@@ -168,17 +179,20 @@ int wrap_dup2(int from, int to)
 
 int wrap_dup3(int from, int to, int flags)
 {
+	if (flags & ~O_CLOEXEC)
+		return libc.dup3(from, to, flags); /* EINVAL, and `to` stays open */
 	DUP_OVER(libc.dup3(from, to, flags));
 }
 
 static int fcntl_any(int (*real)(int, int, ...), int fd, int command, long arg)
 {
 	bool copies = command == F_DUPFD || command == F_DUPFD_CLOEXEC;
+	struct fork_mark mark;
 
 	if (!copies || !slot_word(fd) || is_channel(fd))
 		return real(fd, command, arg);
-	steer_duplicating(fd);
-	return duplicated(fd, real(fd, command, arg));
+	mark = share_duplicating(fd);
+	return duplicated(fd, real(fd, command, arg), mark);
 }
 
 #define FCNTL(name)             \

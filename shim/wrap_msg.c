@@ -4,8 +4,7 @@
 #include "shim/libc.h"
 
 #include "shim/process.h"
-#include "shim/slots.h"
-#include "shim/steer.h"
+#include "shim/share.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -15,14 +14,24 @@ static bool has_control(const struct msghdr *msg)
 	return msg && msg->msg_control && msg->msg_controllen >= sizeof(struct cmsghdr);
 }
 
+/* Of what is received. */
+struct arrival {
+	struct fork_mark mark; /* taken before the call */
+	bool peeked;
+};
+
 /* Calls act on each descriptor that msg carries. */
-static void each_fd(const struct msghdr *msg, void (*act)(int fd, bool flag), bool flag)
+static void each_fd(const struct msghdr *msg, void (*act)(int fd, const struct arrival *),
+		    const struct arrival *arrival)
 {
 	struct msghdr *m = (struct msghdr *)msg;
+	const char *end = (const char *)m->msg_control + m->msg_controllen;
 
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
 		size_t count;
 
+		if (c->cmsg_len > (size_t)(end - (const char *)c))
+			return; /* the kernel will refuse it */
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS ||
 		    c->cmsg_len < CMSG_LEN(sizeof(int)))
 			continue;
@@ -31,23 +40,26 @@ static void each_fd(const struct msghdr *msg, void (*act)(int fd, bool flag), bo
 			int fd;
 
 			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
-			act(fd, flag);
+			act(fd, arrival);
 		}
 	}
 }
 
-static void passing(int fd, bool unused)
+static void passing(int fd, const struct arrival *unused)
 {
 	(void)unused;
-	if (slot_kind(fd) == SLOT_CONN)
-		steer_passing(fd);
+	share_passing(fd);
 }
 
-static void not_passed(int fd, bool unused)
+static void not_passed(int fd, const struct arrival *unused)
 {
 	(void)unused;
-	if (slot_kind(fd) == SLOT_CONN)
-		steer_not_passed(fd);
+	share_not_passed(fd);
+}
+
+static void received(int fd, const struct arrival *arrival)
+{
+	share_received(fd, arrival->peeked, arrival->mark);
 }
 
 static bool watches(const struct msghdr *msg)
@@ -61,10 +73,10 @@ ssize_t wrap_sendmsg(int fd, const struct msghdr *msg, int flags)
 
 	if (!watches(msg))
 		return libc.sendmsg(fd, msg, flags);
-	each_fd(msg, passing, false);
+	each_fd(msg, passing, NULL);
 	sent = libc.sendmsg(fd, msg, flags);
 	if (sent < 0)
-		each_fd(msg, not_passed, false);
+		each_fd(msg, not_passed, NULL);
 	return sent;
 }
 
@@ -74,30 +86,32 @@ int wrap_sendmmsg(int fd, struct mmsghdr *msgs, unsigned int count, int flags)
 
 	for (unsigned int i = 0; msgs && i < count; i++)
 		if (watches(&msgs[i].msg_hdr))
-			each_fd(&msgs[i].msg_hdr, passing, false);
+			each_fd(&msgs[i].msg_hdr, passing, NULL);
 	sent = libc.sendmmsg(fd, msgs, count, flags);
 	for (unsigned int i = sent < 0 ? 0 : (unsigned int)sent; msgs && i < count; i++)
 		if (watches(&msgs[i].msg_hdr))
-			each_fd(&msgs[i].msg_hdr, not_passed, false);
+			each_fd(&msgs[i].msg_hdr, not_passed, NULL);
 	return sent;
 }
 
 ssize_t wrap_recvmsg(int fd, struct msghdr *msg, int flags)
 {
+	struct arrival arrival = {fork_mark(), flags & MSG_PEEK};
 	ssize_t got = libc.recvmsg(fd, msg, flags);
 
 	if (got >= 0 && watches(msg))
-		each_fd(msg, steer_received, flags & MSG_PEEK);
+		each_fd(msg, received, &arrival);
 	return got;
 }
 
 int wrap_recvmmsg(int fd, struct mmsghdr *msgs, unsigned int count, int flags,
 		  struct timespec *limit)
 {
+	struct arrival arrival = {fork_mark(), flags & MSG_PEEK};
 	int got = libc.recvmmsg(fd, msgs, count, flags, limit);
 
 	for (int i = 0; i < got; i++)
 		if (watches(&msgs[i].msg_hdr))
-			each_fd(&msgs[i].msg_hdr, steer_received, flags & MSG_PEEK);
+			each_fd(&msgs[i].msg_hdr, received, &arrival);
 	return got;
 }

@@ -8,6 +8,7 @@
 #include "shim/process.h"
 #include "shim/raw.h"
 #include "shim/slots.h"
+#include "shim/sock.h"
 #include "shim/steer.h"
 
 #include <errno.h>
@@ -35,16 +36,12 @@ static bool is_tcp(int fd)
 static uint32_t adopt(int fd)
 {
 	uint32_t word = slot_word(fd);
-	struct linger linger;
-	socklen_t len = sizeof(linger);
 
 	if (word)
 		return process_enter() ? word : 0;
 	if (!is_tcp(fd) || !process_start() || !slot_at(fd))
 		return 0;
-	word = SLOT_SOCKET;
-	if (raw(SYS_getsockopt, fd, SOL_SOCKET, SO_LINGER, &linger, &len) == 0 && linger.l_onoff)
-		word |= SLOT_APP_LINGER;
+	word = SLOT_SOCKET | SLOT_SHARED | sock_options(fd);
 	slot_fill(fd, word, 0, NULL, false);
 	return word;
 }
@@ -56,11 +53,15 @@ static void set_kind(int fd, uint32_t kind, const struct slot_info *info)
 
 int wrap_socket(int domain, int type, int protocol)
 {
+	struct fork_mark mark = fork_mark();
 	int fd = libc.socket(domain, type, protocol);
 
 	if (fd >= 0 && is_inet(domain) && (type & 0xf) == SOCK_STREAM &&
-	    (protocol == 0 || protocol == IPPROTO_TCP) && process_start())
+	    (protocol == 0 || protocol == IPPROTO_TCP) && process_start()) {
 		slot_fill(fd, SLOT_SOCKET, 0, NULL, false);
+		if (fork_mark_passed(mark))
+			slot_set_flag(fd, SLOT_SHARED);
+	}
 	return fd;
 }
 
@@ -88,11 +89,11 @@ int wrap_listen(int fd, int backlog)
 	if (!adopt(fd))
 		return libc.listen(fd, backlog);
 	channel_open();
-	steer_local(fd, &info.local);
+	sock_local(fd, &info.local);
 	errno = saved;
 	result = libc.listen(fd, apply_listen(&info.local, backlog));
 	if (result == 0) {
-		steer_local(fd, &info.local); /* listen() binds what was not bound */
+		sock_local(fd, &info.local); /* listen() binds what was not bound */
 		set_kind(fd, SLOT_LISTENER, &info);
 	}
 	return result;
@@ -100,6 +101,7 @@ int wrap_listen(int fd, int backlog)
 
 int wrap_connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
+	const uint32_t kept = SLOT_APP_LINGER | SLOT_BOUND | SLOT_EPOLL_LOST | SLOT_SHARED;
 	struct fork_mark mark;
 	struct endpoint remote;
 	int saved = errno, result;
@@ -116,8 +118,7 @@ int wrap_connect(int fd, const struct sockaddr *addr, socklen_t len)
 	result = apply_connect(fd, addr, len, word & SLOT_BOUND);
 	if (result == 0 || errno == EINPROGRESS) {
 		saved = errno;
-		steer_opened(fd, (slot_word(fd) & (SLOT_APP_LINGER | SLOT_BOUND)), NULL, &remote,
-			     mark);
+		steer_opened(fd, slot_word(fd) & kept, NULL, &remote, mark);
 		errno = saved;
 	}
 	return result;
@@ -160,7 +161,7 @@ static bool is_listener(int fd, const struct sockaddr_storage *addr, socklen_t l
 		return process_enter();
 	if (slot_word(fd) || len < sizeof(sa_family_t) || !is_inet(addr->ss_family) || !adopt(fd))
 		return false;
-	steer_local(fd, &info.local);
+	sock_local(fd, &info.local);
 	set_kind(fd, SLOT_LISTENER, &info);
 	channel_open();
 	return true;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Wrappers: forks, spawns, exits, filters, and syscall(), by which libuv closes.
+/* Wrappers: forks, spawns and exits.
  *
  * A fork copies every connection, so each gets one more holder first; the child starts anew at its
  * next TCP call. A spawned program keeps what is not close-on-exec; the short time between its
@@ -9,8 +9,10 @@
 #include "shim/holders.h"
 #include "shim/process.h"
 #include "shim/raw.h"
+#include "shim/share.h"
 #include "shim/slots.h"
 #include "shim/steer.h"
+#include "shim/wrap.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -18,7 +20,6 @@
 #include <sched.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <sys/prctl.h>
 
 /* --- fork ------------------------------------------------------------------------------------- */
 
@@ -28,15 +29,15 @@
                                      \
 	if (!process_enter())        \
 		return call;         \
-	steer_forking();             \
+	share_forking();             \
 	pid = call;                  \
 	if (pid == 0) {              \
-		steer_forked();      \
+		share_forked();      \
 		return 0;            \
 	}                            \
 	saved = errno;               \
 	if (pid < 0)                 \
-		steer_fork_failed(); \
+		share_fork_failed(); \
 	fork_end();                  \
 	errno = saved;               \
 	return pid
@@ -56,21 +57,28 @@ int wrap_forkpty(int *master, char *name, const struct termios *termp, const str
 	FORK(libc.forkpty(master, name, termp, winp));
 }
 
-static long fork_by_number(long nr, const long a[6])
+long wrap_fork_by_number(long nr, const long a[6])
 {
 	FORK((pid_t)libc.syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]));
 }
 
-/* The parent of daemon() ends at once, so that what it held has one holder as before. */
+/* The parent of daemon() ends at once, so that what it held has one holder as before. It may fail
+ * on either side of its fork. */
 int wrap_daemon(int nochdir, int noclose)
 {
-	int result;
+	long parent = raw(SYS_getpid);
+	int result, saved;
 
 	if (!process_enter())
 		return libc.daemon(nochdir, noclose);
 	fork_begin();
-	result = libc.daemon(nochdir, noclose); /* in the child, if it succeeds */
-	fork_end();
+	result = libc.daemon(nochdir, noclose);
+	saved = errno;
+	if (raw(SYS_getpid) == parent)
+		fork_end();
+	else
+		share_forked();
+	errno = saved;
 	return result;
 }
 
@@ -91,10 +99,26 @@ int wrap_clone(int (*fn)(void *), void *stack, int flags, void *arg, ...)
 	if (!(flags & CLONE_VM))
 		return clone_forking(fn, stack, flags, arg, more);
 	if (!(flags & CLONE_THREAD) && process_enter()) {
-		steer_spawning();
+		share_spawning();
 		process_expect_vfork();
 	}
 	return libc.clone(fn, stack, flags, arg, more[0], more[1], more[2]);
+}
+
+long wrap_clone_by_number(long nr, const long a[6])
+{
+	unsigned long flags = (unsigned long)a[0];
+
+	if (nr == SYS_clone3)
+		flags = a[0] ? (unsigned long)((const struct clone_args *)a[0])->flags : 0;
+	if (flags & CLONE_VM) {
+		if (!(flags & CLONE_THREAD) && process_enter()) {
+			share_spawning();
+			process_expect_vfork();
+		}
+		return libc.syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+	}
+	return wrap_fork_by_number(nr, a);
 }
 
 /* --- vfork: returns twice, which no C frame survives; so a jump, after a look at the table -----
@@ -107,7 +131,7 @@ void *vfork_prepare(void)
 	int saved = errno;
 
 	if (process_enter()) {
-		steer_spawning();
+		share_spawning();
 		process_expect_vfork();
 	}
 	if (!libc.vfork)
@@ -150,7 +174,7 @@ __asm__(".text\n"
 		int saved = errno;        \
                                           \
 		if (process_enter())      \
-			steer_spawning(); \
+			share_spawning(); \
 		errno = saved;            \
 		return call;              \
 	} while (0)
@@ -182,7 +206,7 @@ int wrap_pidfd_spawnp(int *pidfd, const char *file, const posix_spawn_file_actio
 /* The actions are done inside libc, where no wrapper sees them: what is named here is shared. */
 int wrap_posix_spawn_file_actions_adddup2(posix_spawn_file_actions_t *actions, int from, int to)
 {
-	steer_pin(from);
+	share_pin(from);
 	return libc.posix_spawn_file_actions_adddup2(actions, from, to);
 }
 
@@ -234,89 +258,4 @@ static __attribute__((constructor)) void loaded(void)
 static __attribute__((destructor)) void exiting(void)
 {
 	steer_exiting();
-}
-
-/* --- filters ---------------------------------------------------------------------------------- */
-
-/* After a strict filter any system call of ours could be the last: OpenSSH's kills on getsockopt.
- */
-int wrap_prctl(int option, ...)
-{
-	long a[4];
-	va_list ap;
-
-	va_start(ap, option);
-	for (int i = 0; i < 4; i++)
-		a[i] = va_arg(ap, long);
-	va_end(ap);
-	if (option == PR_SET_SECCOMP)
-		process_inert();
-	return libc.prctl(option, a[0], a[1], a[2], a[3]);
-}
-
-/* --- syscall() -------------------------------------------------------------------------------- */
-
-static long clone_by_number(long nr, const long a[6])
-{
-	unsigned long flags = (unsigned long)a[0];
-
-	if (nr == SYS_clone3)
-		flags = a[0] ? (unsigned long)((const struct clone_args *)a[0])->flags : 0;
-	if (flags & CLONE_VM) {
-		if (!(flags & CLONE_THREAD) && process_enter()) {
-			steer_spawning();
-			process_expect_vfork();
-		}
-		return libc.syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
-	}
-	return fork_by_number(nr, a);
-}
-
-long wrap_syscall(long number, ...)
-{
-	long a[6];
-	va_list ap;
-
-	va_start(ap, number);
-	for (int i = 0; i < 6; i++)
-		a[i] = va_arg(ap, long);
-	va_end(ap);
-	switch (number) {
-	case SYS_close:
-		return wrap_close((int)a[0]);
-	case SYS_close_range:
-		return wrap_close_range((unsigned int)a[0], (unsigned int)a[1], (int)a[2]);
-	case SYS_shutdown:
-		return wrap_shutdown((int)a[0], (int)a[1]);
-	case SYS_connect:
-		return wrap_connect((int)a[0], (const struct sockaddr *)a[1], (socklen_t)a[2]);
-	case SYS_accept:
-		return wrap_accept((int)a[0], (struct sockaddr *)a[1], (socklen_t *)a[2]);
-	case SYS_accept4:
-		return wrap_accept4((int)a[0], (struct sockaddr *)a[1], (socklen_t *)a[2],
-				    (int)a[3]);
-	case SYS_epoll_ctl:
-		return wrap_epoll_ctl((int)a[0], (int)a[1], (int)a[2], (struct epoll_event *)a[3]);
-	case SYS_dup:
-		return wrap_dup((int)a[0]);
-#ifdef SYS_dup2
-	case SYS_dup2:
-		return wrap_dup2((int)a[0], (int)a[1]);
-#endif
-	case SYS_dup3:
-		return wrap_dup3((int)a[0], (int)a[1], (int)a[2]);
-#ifdef SYS_fork
-	case SYS_fork:
-		return fork_by_number(number, a);
-#endif
-	case SYS_clone:
-	case SYS_clone3:
-		return clone_by_number(number, a);
-	case SYS_seccomp:
-		process_inert();
-		break;
-	default:
-		break;
-	}
-	return libc.syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }

@@ -1,127 +1,77 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Short connections from a client that knows where an answer ends to an unmodified nginx (one
-# worker, no keepalive), in rounds: plain, under the shim with no policy, with close-first = peer,
-# and with time-wait = none. How many TIME_WAITs the server is left with, and what steering costs:
-# the throughput against plain of the same round, as the median of all rounds with its spread.
-# BENCH_CONNECTIONS, BENCH_ROUNDS: other numbers.
+# 20,000 short connections from a client that knows where an answer ends to an unmodified nginx,
+# plain and with close-first = peer, in pairs: how many TIME_WAITs the server is left with, and what
+# steering costs: with one client at a time, and with as many as keep every processor busy.
+# WIRE_COUNT, WIRE_PAIRS: other numbers.
 # shellcheck source=tests/wire/lib.sh
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/wire/lib.sh"
+# shellcheck source=tests/bench/nginx.sh
+. "$(dirname "$0")/nginx.sh"
 
-count=${BENCH_CONNECTIONS:-20000}
-rounds=${BENCH_ROUNDS:-7}
-client=$top_builddir/tests/bench/short_conns
-kinds=(plain watch peer none)
-declare -A base=([plain]=8100 [watch]=8200 [peer]=8300 [none]=8400)
-declare -A title=([plain]='plain' [watch]='watched only' [peer]='close-first = peer'
-	[none]='time-wait = none')
+count=${WIRE_COUNT:-20000}
+pairs=${WIRE_PAIRS:-7}
 
 wire_init
-have nginx || skip_all "nginx is not installed"
-[ -x "$client" ] || skip_all "$client is not built"
-# The client's TIME_WAITs need ports, and each run a port of the server's.
-in_ns b sysctl -qw net.ipv4.ip_local_port_range="1024 65535"
-for ns in a b; do
-	in_ns $ns sysctl -qw net.ipv4.tcp_max_tw_buckets=1000000 2>/dev/null
-done
+bench_init
 
-# server KIND
-server() {
-	local first=${base[$1]} port
-	mkdir -p "$dir/$1"
-	cat >"$dir/$1/nginx.conf" <<-END
-		daemon off;
-		pid $dir/$1/pid;
-		worker_processes 1;
-		error_log $dir/$1/error.log;
-		events { worker_connections 4096; }
-		http {
-			access_log off;
-			keepalive_timeout 0;
-			client_body_temp_path $dir/$1/1; proxy_temp_path $dir/$1/2;
-			fastcgi_temp_path $dir/$1/3; uwsgi_temp_path $dir/$1/4; scgi_temp_path $dir/$1/5;
-			server {
-				$(for ((port = first; port <= first + rounds; port++)); do echo "listen $port backlog=4096;"; done)
-				location / { return 200 "hello\n"; }
-			}
-		}
-	END
-	start_listening a "$1" "$first" "${STEER[@]}" nginx -e "$dir/$1/error.log" -c "$dir/$1/nginx.conf"
-}
-
-# run KIND ROUND: appends to $dir/KIND.rate and $dir/KIND.left
+# run plain|steered PORT: sets answered, seconds, left
 run() {
-	local port=$((base[$1] + $2)) answered seconds
-	read -r answered seconds < <(in_ns b "$client" "$A4" $port "$count" 2)
-	awk "BEGIN { printf \"%d\n\", $answered / $seconds }" >>"$dir/$1.rate"
-	time_wait a "sport = :$port" >>"$dir/$1.left"
-	failed=$((failed + count - answered))
+	read -r answered seconds < <(in_ns b "$client" "$A4" "$2" "$count" "$threads")
+	left=$(time_wait a "sport = :$2")
+	echo "$seconds" >>"$dir/$1.seconds"
+	echo "$left" >>"$dir/$1.left"
+	[ "$answered" = "$count" ] || failed=$((failed + count - answered))
 }
 
-# ratio KIND: of the last round
-ratio() {
-	awk "BEGIN { printf \"%.3f\", $(tail -n1 "$dir/$1.rate") / $(tail -n1 "$dir/plain.rate") }"
-}
-
-# median FILE, least, most
 median() {
 	sort -n "$1" | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
 }
 
-least() {
-	sort -n "$1" | head -n1
-}
-
-most() {
-	sort -n "$1" | tail -n1
-}
-
+# Each run has a port of the server's: 8100 and on plainly, 9100 and on steered.
 daemon_start a <<-END
-	policy peer { role = server  program = {nginx}  local-port = {8300-8399}  close-first = peer }
-	policy none { role = server  program = {nginx}  local-port = {8400-8499}  time-wait = none }
+	policy web { role = server  program = {nginx}  close-first = peer }
 END
 plain
-server plain
+bench_nginx plain 2 8100 $((4 * (pairs + 1)))
 steer a
-server watch
-server peer
-server none
+bench_nginx steered 2 9100 $((4 * (pairs + 1)))
 
-failed=0
-for kind in "${kinds[@]}"; do
-	run "$kind" 0 # to warm up
-done
-rm "$dir"/*.rate "$dir"/*.left
-for ((round = 1; round <= rounds; round++)); do
-	for ((i = 0; i < ${#kinds[@]}; i++)); do # each is first in its turn
-		run "${kinds[(round + i) % ${#kinds[@]}]}" "$round"
+failed=0 port=0
+# pairs_of THREADS
+pairs_of() {
+	local pair which order p s ratio plain_left steered_left
+	threads=$1
+	run plain $((8100 + port)) # to warm up
+	run steered $((9100 + port))
+	rm -f "$dir"/*.seconds "$dir"/*.left "$dir/ratio"
+	for ((pair = 1; pair <= pairs; pair++)); do
+		port=$((port + 1))
+		order='plain steered'
+		[ $((pair % 2)) = 0 ] || order='steered plain'
+		for which in $order; do
+			if [ "$which" = plain ]; then run plain $((8100 + port)); else run steered $((9100 + port)); fi
+		done
+		p=$(tail -n1 "$dir/plain.seconds") s=$(tail -n1 "$dir/steered.seconds")
+		ratio=$(awk "BEGIN { printf \"%.4f\", $p / $s }")
+		echo "$ratio" >>"$dir/ratio"
+		note "$threads at a time, pair $pair: plain $(awk "BEGIN { printf \"%d\", $count / $p }")/s," \
+			"steered $(awk "BEGIN { printf \"%d\", $count / $s }")/s, ratio $ratio;" \
+			"TIME_WAITs at the server $(tail -n1 "$dir/plain.left") and $(tail -n1 "$dir/steered.left")"
 	done
-	line="round $round: plain $(tail -n1 "$dir/plain.rate")/s"
-	for kind in "${kinds[@]:1}"; do
-		ratio "$kind" >>"$dir/$kind.ratio"
-		echo >>"$dir/$kind.ratio"
-		line+=", ${title[$kind]} $(tail -n1 "$dir/$kind.rate")/s = $(tail -n1 "$dir/$kind.ratio")"
-	done
-	note "$line"
-done
+	port=$((port + 1))
+	plain_left=$(median "$dir/plain.left") steered_left=$(sort -n "$dir/steered.left" | tail -n1)
+	note "$threads at a time: throughput of steered to plain, $pairs pairs of $count:" \
+		"median $(median "$dir/ratio"), from $(sort -n "$dir/ratio" | head -n1)" \
+		"to $(sort -n "$dir/ratio" | tail -n1) (expected 0.97)"
+	note "$threads at a time: TIME_WAITs at the server: plain $plain_left (median)," \
+		"steered $steered_left (most)"
+	allowed=$((plain_left / 100)) most=$steered_left
+}
 
-note "$rounds rounds of $count connections each; load of the machine $(cut -d' ' -f1-3 /proc/loadavg)"
-note "daemon: $(ctl a status custody)"
-note ""
-note "| nginx | connections/s, median | of plain, median (least to most) | TIME_WAITs at the server, median (most) |"
-note "| --- | --- | --- | --- |"
-for kind in "${kinds[@]}"; do
-	of_plain=1
-	[ "$kind" = plain ] ||
-		of_plain="$(median "$dir/$kind.ratio") ($(least "$dir/$kind.ratio") to $(most "$dir/$kind.ratio"))"
-	note "| ${title[$kind]} | $(median "$dir/$kind.rate") | $of_plain |" \
-		"$(median "$dir/$kind.left") ($(most "$dir/$kind.left")) |"
-done
-note ""
+pairs_of "$(nproc)"
+pairs_of 1
+at_most "$allowed" "$most" "1 at a time: server-side TIME_WAITs at most 1 % of plain"
+note "the daemon: $(ctl a status custody)"
 is 0 $failed "every request is answered"
-plain_left=$(median "$dir/plain.left")
-for kind in peer none; do
-	at_most $((plain_left / 100)) "$(most "$dir/$kind.left")" \
-		"${title[$kind]}: TIME_WAITs at the server at most 1 % of plain"
-done
 finish

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* short_conns HOST PORT N THREADS: N requests, each on a connection of its own, which is closed
- * once the answer is complete by its Content-Length. Prints how many were answered and the seconds.
- */
+/* short_conns HOST PORT N THREADS [MS]: N requests, each on a connection of its own, which is
+ * closed once the answer is complete by its Content-Length, or so many milliseconds later. Prints
+ * how many were answered and the seconds. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -18,6 +18,7 @@
 static const char request[] = "GET / HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n";
 
 static struct sockaddr_in server;
+static useconds_t pause_us;
 static atomic_long left, answered;
 
 /* Is the answer in buf whole? */
@@ -60,6 +61,8 @@ static void *run(void *arg)
 			continue;
 		if (exchange(fd))
 			atomic_fetch_add(&answered, 1);
+		if (pause_us)
+			usleep(pause_us);
 		close(fd);
 	}
 	return arg;
@@ -71,10 +74,11 @@ int main(int argc, char **argv)
 	struct timespec begin, end;
 	int threads, i;
 
-	if (argc != 5 || (threads = atoi(argv[4])) < 1 || threads > 64) {
-		fprintf(stderr, "usage: short_conns HOST PORT N THREADS\n");
+	if (argc < 5 || argc > 6 || (threads = atoi(argv[4])) < 1 || threads > 64) {
+		fprintf(stderr, "usage: short_conns HOST PORT N THREADS [MS]\n");
 		return 2;
 	}
+	pause_us = argc > 5 ? (useconds_t)atoi(argv[5]) * 1000 : 0;
 	server.sin_family = AF_INET;
 	server.sin_port = htons((uint16_t)atoi(argv[2]));
 	if (inet_pton(AF_INET, argv[1], &server.sin_addr) != 1)

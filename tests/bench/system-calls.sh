@@ -1,42 +1,25 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # The system calls that nginx makes for each short connection: plain, and what the shim adds under
-# each policy. Only counted: they are the same on every machine. BENCH_CONNECTIONS: another number.
+# each policy, where the server is the first to close. Only counted: the same on every machine.
+# BENCH_CONNECTIONS: another number.
 # shellcheck source=tests/wire/lib.sh
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/wire/lib.sh"
+# shellcheck source=tests/bench/nginx.sh
+. "$(dirname "$0")/nginx.sh"
 
 count=${BENCH_CONNECTIONS:-1000}
 [ "$count" -le 5000 ] || count=5000 # strace is slow
-client=$top_builddir/tests/bench/short_conns
 kinds=(plain watch peer none)
 declare -A port=([plain]=8100 [watch]=8200 [peer]=8300 [none]=8400)
 
 wire_init
-have nginx || skip_all "nginx is not installed"
+bench_init
 have strace || skip_all "strace is not installed"
-[ -x "$client" ] || skip_all "$client is not built"
 
 # server KIND
 server() {
-	mkdir -p "$dir/$1"
-	cat >"$dir/$1/nginx.conf" <<-END
-		daemon off;
-		pid $dir/$1/pid;
-		worker_processes 1;
-		error_log $dir/$1/error.log;
-		events { worker_connections 4096; }
-		http {
-			access_log off;
-			keepalive_timeout 0;
-			client_body_temp_path $dir/$1/1; proxy_temp_path $dir/$1/2;
-			fastcgi_temp_path $dir/$1/3; uwsgi_temp_path $dir/$1/4; scgi_temp_path $dir/$1/5;
-			server {
-				listen ${port[$1]} backlog=4096;
-				location / { return 200 "hello\n"; }
-			}
-		}
-	END
-	start_listening a "$1" "${port[$1]}" "${STEER[@]}" nginx -e "$dir/$1/error.log" -c "$dir/$1/nginx.conf"
+	bench_nginx "$1" 1 "${port[$1]}" 1
 }
 
 # shellcheck disable=SC2317 # wait_for calls it
@@ -47,11 +30,11 @@ attached() {
 # calls KIND: writes "NAME CALLS" of its worker to $dir/KIND.calls, epoll_wait aside: it is of the load
 calls() {
 	local worker
-	in_ns b "$client" "$A4" "${port[$1]}" 100 1 >/dev/null # the first makes the channel
+	in_ns b "$client" "$A4" "${port[$1]}" 100 1 5 >/dev/null # the first makes the channel
 	worker=$(child_of "$1")
 	start a strace strace -c -o "$dir/$1.strace" -p "$worker"
 	wait_for 10 attached
-	in_ns b "$client" "$A4" "${port[$1]}" "$count" 1 >/dev/null
+	in_ns b "$client" "$A4" "${port[$1]}" "$count" 1 5 >/dev/null
 	sleep 0.2
 	stop strace INT
 	awk '$1 ~ /^[0-9.]+$/ && $NF != "total" && $NF != "epoll_wait" { print $NF, $4 }' \

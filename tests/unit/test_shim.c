@@ -10,6 +10,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -341,12 +342,14 @@ static void time_wait_none_is_an_option(void **state)
 {
 	struct pair pair = connected();
 	struct wire_record record;
+	int (*unseen)(int, int, ...);
 	int copy, value = 0;
 	socklen_t len = sizeof(value);
 
 	(void)state;
 	say_policy("time-wait=none");
-	copy = (int)syscall(SYS_fcntl, pair.server, F_DUPFD, 100); /* unseen: the option stays */
+	*(void **)&unseen = dlsym(RTLD_NEXT, "fcntl");
+	copy = unseen(pair.server, F_DUPFD, 100); /* so that the option can be looked at */
 	assert_int_equal(close(pair.server), 0);
 	expect(WIRE_CLOSE, pair.cookie, &record, NULL);
 	assert_int_equal(record.action, CLOSE_QUIET);
@@ -442,14 +445,17 @@ static void a_page_that_stays_odd_spins_nobody(void **state)
 static void the_last_duplicate_is_steered(void **state)
 {
 	struct pair pair = connected();
-	int copies[3], held;
+	int copies[4], held;
 
 	(void)state;
 	say_policy("close-first=peer");
 	copies[0] = dup(pair.server);
 	copies[1] = fcntl(pair.server, F_DUPFD_CLOEXEC, 50);
 	copies[2] = dup2(pair.server, 60);
+	copies[3] = (int)syscall(SYS_fcntl, pair.server, F_DUPFD, 70);
 	close(pair.server);
+	expect(WIRE_LET_GO, pair.cookie, NULL, NULL);
+	close(copies[3]);
 	expect(WIRE_LET_GO, pair.cookie, NULL, NULL);
 	close(copies[0]);
 	expect(WIRE_LET_GO, pair.cookie, NULL, NULL);
@@ -752,7 +758,7 @@ static void vfork_changes_nothing_of_ours(void **state)
 #endif
 
 	struct pair pair = connected();
-	int held, status;
+	int number = find_channel(), held, status;
 	pid_t pid;
 
 	(void)state;
@@ -760,10 +766,11 @@ static void vfork_changes_nothing_of_ours(void **state)
 	pid = vfork();
 	if (pid == 0) {
 		close(pair.server);
-		_exit(3);
+		_exit(dup2(pair.client, number) == number ? 3 : 4);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(WEXITSTATUS(status), 3);
+	assert_int_equal(close(number), -1); /* it did not move away: this is not the child's */
 	expect_nothing();
 	close(pair.server);
 	expect(WIRE_HAND_OVER, pair.cookie, NULL, &held);
@@ -805,6 +812,292 @@ static void descriptors_in_messages_are_counted(void **state)
 	close(ends[0]);
 	close(ends[1]);
 	close(pair.client);
+}
+
+/* libc's own, which no wrapper sees. */
+static long unseen(long number, long a, long b, long c)
+{
+	static long (*raw)(long, ...);
+
+	if (!raw)
+		*(void **)&raw = dlsym(RTLD_NEXT, "syscall");
+	return raw(number, a, b, c);
+}
+
+/* The client's end is watched here, the server's is not. The socket is the caller's. */
+static struct pair connected_from(int client)
+{
+	struct pair pair = {.client = client};
+
+	assert_int_equal(connect(client, (struct sockaddr *)&listener_addr, sizeof(listener_addr)),
+			 0);
+	pair.cookie = cookie_of(client);
+	expect(WIRE_OPEN, pair.cookie, NULL, NULL);
+	pair.server = (int)unseen(SYS_accept, listener, 0, 0);
+	assert_true(pair.server >= 0);
+	beat();
+	return pair;
+}
+
+static void shared_before_it_was_connected(void **state)
+{
+	int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), copy = dup(client);
+	struct pair pair;
+	pid_t pid;
+
+	(void)state;
+	say_policy("close-first=peer");
+	pair = connected_from(client);
+	close(client);
+	expect(WIRE_LET_GO, pair.cookie, NULL, NULL);
+	close(copy);
+	close(pair.server);
+
+	client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	pid = fork();
+	if (pid == 0) {
+		pause();
+		_exit(0);
+	}
+	pair = connected_from(client);
+	close(client);
+	expect(WIRE_LET_GO, pair.cookie, NULL, NULL);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	close(pair.server);
+
+	/* Made by whom? As one that was inherited by exec. */
+	client = (int)unseen(SYS_socket, AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	pair = connected_from(client);
+	close(client);
+	expect(WIRE_LET_GO, pair.cookie, NULL, NULL);
+	close(pair.server);
+}
+
+static void in_more_sets_before_it_was_connected(void **state)
+{
+	int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), sets[3];
+	struct epoll_event event = {.events = EPOLLIN};
+	struct pair pair;
+
+	(void)state;
+	say_policy("close-first=peer");
+	for (int i = 0; i < 3; i++) {
+		sets[i] = epoll_create1(EPOLL_CLOEXEC);
+		assert_int_equal(epoll_ctl(sets[i], EPOLL_CTL_ADD, client, &event), 0);
+	}
+	pair = connected_from(client);
+	close(client);
+	expect(WIRE_CLOSE, pair.cookie, NULL, NULL);
+	for (int i = 0; i < 3; i++)
+		close(sets[i]);
+	close(pair.server);
+}
+
+static void what_was_set_through_a_duplicate(void **state)
+{
+	struct pair pair = connected();
+	int copy = dup(pair.server);
+	struct linger linger = {.l_onoff = 1, .l_linger = 0};
+	struct wire_record record;
+
+	(void)state;
+	say_policy("close-first=peer");
+	setsockopt(pair.server, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+	close(pair.server);
+	expect(WIRE_LET_GO, pair.cookie, NULL, NULL);
+	close(copy);
+	expect(WIRE_CLOSE, pair.cookie, &record, NULL);
+	assert_int_equal(record.action, CLOSE_PASS);
+	close(pair.client);
+}
+
+static void what_the_kernel_refuses_is_refused(void **state)
+{
+	struct pair pair = connected();
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC), ends[2];
+	struct cmsghdr cmsg = {
+		.cmsg_len = 1 << 30, .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+	struct msghdr msg = {.msg_control = &cmsg, .msg_controllen = sizeof(cmsg)};
+
+	(void)state;
+	say_policy("close-first=peer,half-close=defer");
+	assert_int_equal(shutdown(pair.server, 7), -1);
+	assert_int_equal(errno, EINVAL);
+	assert_int_equal(dup3(null, pair.server, 1), -1);
+	assert_int_equal(errno, EINVAL);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	assert_int_equal(sendmsg(ends[0], &msg, 0), -1);
+	assert_int_equal(errno, EINVAL);
+	expect_nothing();
+	close(pair.server);
+	expect(WIRE_HAND_OVER, pair.cookie, NULL, NULL);
+	close(pair.client);
+	close(null);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+static void *close_own_copy(void *arg)
+{
+	unsigned int fd = *(unsigned int *)arg;
+
+	if (close_range(fd, fd, CLOSE_RANGE_UNSHARE) != 0)
+		*(int *)arg = -1;
+	return NULL;
+}
+
+static void a_table_of_its_own(void **state)
+{
+	struct pair pair = connected();
+	pthread_t thread;
+	int fd = pair.server;
+
+	(void)state;
+	say_policy("close-first=peer");
+	pthread_create(&thread, NULL, close_own_copy, &fd);
+	pthread_join(thread, NULL);
+	assert_int_equal(fd, pair.server);
+	expect_nothing();
+	close(pair.server);
+	expect(WIRE_HAND_OVER, pair.cookie, NULL, NULL);
+	close(pair.client);
+}
+
+static void *close_by_number(void *arg)
+{
+	pthread_cancel(pthread_self());
+	syscall(SYS_close, *(int *)arg);
+	*(int *)arg = -1;
+	pthread_testcancel();
+	return NULL;
+}
+
+static void syscall_is_no_cancellation_point(void **state)
+{
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	pthread_t thread;
+
+	(void)state;
+	pthread_create(&thread, NULL, close_by_number, &fd);
+	pthread_join(thread, NULL);
+	assert_int_equal(fd, -1);
+}
+
+/* It has no connection, and will never do anything with TCP. */
+static void no_child_keeps_the_channel(void **state)
+{
+	int status;
+	pid_t pid = fork();
+
+	(void)state;
+	if (pid == 0)
+		_exit(find_channel() == -1 ? 0 : 1);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+/* The channel of a new process, and what it says first. */
+static void accept_channel(void)
+{
+	struct wire_hello hello;
+	int fd;
+
+	channel = accept(daemon_listener, NULL, NULL);
+	assert_true(channel >= 0);
+	assert_int_equal(recv(channel, &hello, sizeof(hello), MSG_PEEK), sizeof(hello));
+	assert_true(receive(channel, &hello, sizeof(hello), &fd));
+}
+
+static void wait_for_record(void)
+{
+	struct pollfd pfd = {.fd = channel, .events = POLLIN};
+
+	assert_int_equal(poll(&pfd, 1, 10000), 1);
+}
+
+static void daemon_keeps_what_it_had(void **state)
+{
+	struct pair pair = connected();
+	int own = channel, child, held, status;
+	pid_t pid;
+
+	(void)state;
+	say_policy("close-first=peer");
+	pid = fork();
+	if (pid == 0) {
+		char go;
+
+		if (daemon(1, 1) == 0) {
+			(void)!read(pair.server, &go, 1);
+			close(pair.server);
+		}
+		_exit(0);
+	}
+	close(pair.server);
+	expect(WIRE_LET_GO, pair.cookie, NULL, NULL);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	accept_channel();
+	child = channel;
+	accept_channel();
+	beat();
+	assert_int_equal(write(pair.client, "g", 1), 1);
+	wait_for_record();
+	expect(WIRE_OPEN, pair.cookie, NULL, NULL);
+	wait_for_record();
+	expect(WIRE_HAND_OVER, pair.cookie, NULL, &held);
+	close(held);
+	close(channel);
+	close(child);
+	channel = own;
+	close(pair.client);
+}
+
+/* An exit does not reset, and does not say that it did. */
+static void exit_resets_nothing(void **state)
+{
+	struct pair pair = connected();
+	struct wire_record record;
+	int own = channel;
+	pid_t pid;
+
+	(void)state;
+	say_policy("peer-time-wait=none");
+	pid = fork();
+	if (pid == 0) {
+		char go;
+
+		close(pair.client);
+		(void)!read(pair.server, &go, 1);
+		_exit(0);
+	}
+	close(pair.server);
+	expect(WIRE_LET_GO, pair.cookie, NULL, NULL);
+	beat();
+	close(pair.client);
+	waitpid(pid, NULL, 0);
+	accept_channel();
+	expect(WIRE_OPEN, pair.cookie, NULL, NULL);
+	expect(WIRE_CLOSE, pair.cookie, &record, NULL);
+	assert_int_equal(record.action, CLOSE_PASS);
+	assert_int_equal(record.side, SIDE_PEER);
+	close(channel);
+	channel = own;
+}
+
+/* Somebody's raw system call has put something else in its place: that is the program's. */
+static void a_number_that_was_taken(void **state)
+{
+	int fd = find_channel(), null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(unseen(SYS_dup3, null, fd, O_CLOEXEC), fd);
+	assert_int_equal(close_range((unsigned int)fd, (unsigned int)fd, 0), 0);
+	assert_int_equal(fcntl(fd, F_GETFD), -1);
+	assert_int_equal(unseen(SYS_dup3, null, fd, O_CLOEXEC), fd);
+	assert_int_equal(close(fd), 0);
+	close(null);
 }
 
 enum { ROUNDS = 300 };
@@ -888,7 +1181,17 @@ int main(void)
 		cmocka_unit_test(a_fork_that_no_wrapper_saw),
 		cmocka_unit_test(vfork_changes_nothing_of_ours),
 		cmocka_unit_test(descriptors_in_messages_are_counted),
+		cmocka_unit_test(shared_before_it_was_connected),
+		cmocka_unit_test(in_more_sets_before_it_was_connected),
+		cmocka_unit_test(what_was_set_through_a_duplicate),
+		cmocka_unit_test(what_the_kernel_refuses_is_refused),
+		cmocka_unit_test(a_table_of_its_own),
+		cmocka_unit_test(syscall_is_no_cancellation_point),
+		cmocka_unit_test(no_child_keeps_the_channel),
+		cmocka_unit_test(daemon_keeps_what_it_had),
+		cmocka_unit_test(exit_resets_nothing),
 		cmocka_unit_test(threads_open_and_close),
+		cmocka_unit_test(a_number_that_was_taken), /* the last: no channel after it */
 	};
 
 	return cmocka_run_group_tests(tests, play_daemon, clean_up);

@@ -75,10 +75,12 @@ disturb() {
 		sleep "0.$((RANDOM % 9 + 1))"
 		n=$((n + 1))
 		if [ $((n % 8)) = 0 ]; then
-			stop plain QUIT
-			stop steered QUIT
-			nginx_start plain
-			nginx_start steered
+			local order='plain steered'
+			[ $((restarts % 2)) = 0 ] || order='steered plain'
+			for which in $order; do
+				stop "$which" QUIT
+				nginx_start "$which"
+			done
 			restarts=$((restarts + 1))
 		else
 			signal plain HUP

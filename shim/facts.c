@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+#include "shim/facts.h"
+
+#include "common/tcp_state.h"
+#include "shim/channel.h"
+#include "shim/publish.h"
+#include "shim/raw.h"
+#include "shim/rules.h"
+#include "shim/sock.h"
+
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+/* O_ASYNC: SIGIO would carry the dead number. A ULP (kTLS) has records of its own to send. */
+static bool is_unsafe(const struct closing *c)
+{
+	long flags;
+
+	if (c->word & (SLOT_EPOLL_LOST | SLOT_ULP))
+		return true;
+	flags = raw(SYS_fcntl, c->fd, F_GETFL);
+	return flags < 0 || flags & O_ASYNC;
+}
+
+static bool read_tcp_info(struct closing *c)
+{
+	struct tcp_info info = {0};
+	/* Up to what we look at. A kernel that knows less (before Linux 4.6) leaves the rest. */
+	socklen_t len = offsetof(struct tcp_info, tcpi_data_segs_out);
+	uint32_t idle;
+
+	if (raw(SYS_getsockopt, c->fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0)
+		return false;
+	idle = info.tcpi_last_data_sent < info.tcpi_last_data_recv ? info.tcpi_last_data_sent
+								   : info.tcpi_last_data_recv;
+	c->facts.state = info.tcpi_state;
+	c->facts.idle_ms = idle;
+	c->facts.rtt_us = info.tcpi_rtt;
+	c->recv_idle_ms = info.tcpi_last_data_recv;
+	c->late = idle >= WIRE_LATE_MS || info.tcpi_data_segs_in > WIRE_LATE_SEGS;
+	c->unsent = len < offsetof(struct tcp_info, tcpi_data_segs_out) || info.tcpi_notsent_bytes;
+	return true;
+}
+
+/* Does the daemon know that nobody is worth waiting for here? Then only every so often. */
+static enum wire_patience patience_of(const struct closing *c)
+{
+	static _Atomic uint32_t turn;
+	bool server = c->word & SLOT_SERVER;
+	uint16_t port = server ? c->info.local.port : c->info.remote.port;
+	unsigned int hint;
+
+	if (!c->terms.grace_learn)
+		return PATIENCE_ASKED;
+	hint = rules_hint(c->policy, server ? ROLE_SERVER : ROLE_CLIENT, port);
+	if (c->late ? hint & HINT_LATE_PAYS : !(hint & HINT_PROMPT_VAIN))
+		return PATIENCE_ASKED;
+	return atomic_fetch_add(&turn, 1) % WIRE_PROBE == WIRE_PROBE - 1 ? PATIENCE_PROBED
+									 : PATIENCE_SPARED;
+}
+
+static bool may_have_unread(const struct closing *c)
+{
+	return c->facts.state == STATE_ESTABLISHED || c->facts.state == STATE_CLOSE_WAIT;
+}
+
+/* Asks the kernel only what this policy will want to know; and of the last holder's close, whether
+ * it throws unread data away, for then the kernel sends RST. */
+bool facts_gather(struct closing *c)
+{
+	const struct policy_terms *t = &c->terms;
+
+	if (!read_tcp_info(c))
+		return false;
+	c->has_policy = publish_find(c->word, &c->info, &c->terms, &c->policy);
+	/* What was set through another descriptor, this one's slot does not know. */
+	if (c->facts.sole_owner && c->word & SLOT_SHARED)
+		c->word = (c->word & ~(uint32_t)(SLOT_APP_LINGER | SLOT_ULP)) | sock_options(c->fd);
+	c->facts.app_linger = c->word & SLOT_APP_LINGER;
+	c->facts.deferred = c->word & SLOT_DEFERRED;
+	if (c->facts.sole_owner && may_have_unread(c))
+		c->facts.unread = sock_queued(c->fd, SIOCINQ);
+	if (!c->has_policy || !c->facts.sole_owner)
+		return true;
+	if (c->facts.state == STATE_ESTABLISHED && t->close_first == FIRST_PEER) {
+		c->patience = patience_of(c);
+		c->facts.vain = c->patience == PATIENCE_SPARED;
+		if (!c->facts.vain) {
+			c->facts.unsafe = is_unsafe(c);
+			c->facts.daemon_ready = channel_ready();
+		}
+	}
+	if (c->facts.state == STATE_CLOSE_WAIT && t->peer_time_wait == PEER_TW_NONE)
+		c->facts.unacked = sock_queued(c->fd, SIOCOUTQ);
+	return true;
+}
+
+enum close_side facts_side(const struct closing *c, enum close_action action)
+{
+	switch (c->facts.state) {
+	case STATE_ESTABLISHED:
+		if (action == CLOSE_HAND_OVER || action == CLOSE_DEFER || c->facts.deferred)
+			return SIDE_UNKNOWN;
+		return action == CLOSE_ABORT || c->facts.unread ? SIDE_RESET : SIDE_US;
+	case STATE_FIN_WAIT1:
+	case STATE_FIN_WAIT2:
+		return SIDE_US;
+	case STATE_CLOSING:
+		return SIDE_BOTH;
+	case STATE_CLOSE_WAIT:
+	case STATE_LAST_ACK:
+		return SIDE_PEER;
+	case STATE_CLOSE:
+		if (c->word & SLOT_SHUT_FIRST)
+			return SIDE_US;
+		return c->word & SLOT_SHUT_LATER ? SIDE_PEER : SIDE_RESET;
+	default:
+		return SIDE_UNKNOWN;
+	}
+}
+
+bool facts_init(struct closing *c, int fd, struct slot *slot, uint32_t word)
+{
+	if ((word & SLOT_KIND) != SLOT_CONN)
+		return false;
+	memset(&c->facts, 0, sizeof(c->facts));
+	c->patience = PATIENCE_ASKED;
+	c->fd = fd;
+	c->word = word;
+	c->slot = slot;
+	c->cookie = atomic_load(&slot->cookie);
+	slot_load_info(slot, &c->info);
+	return sock_cookie(fd) == c->cookie;
+}

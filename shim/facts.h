@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* What is known of a connection that is being closed or shut down, for the decision and for the
+ * daemon. The kernel is asked only what the policy will want to know. */
+#ifndef SHIM_FACTS_H
+#define SHIM_FACTS_H
+
+#include "common/close_decide.h"
+#include "common/wire.h"
+#include "shim/slots.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A connection that is being closed or shut down. */
+struct closing {
+	int fd;
+	uint32_t word;
+	uint64_t cookie;
+	struct slot *slot;
+	struct slot_info info;
+	struct policy_terms terms;
+	uint32_t policy;
+	bool has_policy;
+	struct close_facts facts;
+	uint32_t recv_idle_ms;
+	bool late;   /* see enum wire_hint */
+	bool unsent; /* corked, or held back by Nagle or MSG_MORE */
+	enum wire_patience patience;
+};
+
+/* Fills in what is known of a tracked connection; the slot may be claimed (cleared) or not. False:
+ * it is not a connection, or no longer the one that was filed. */
+bool facts_init(struct closing *c, int fd, struct slot *slot, uint32_t word);
+
+/* The rest; facts.sole_owner is to be set before. False: it is no TCP connection any more. */
+bool facts_gather(struct closing *c);
+
+/* Which end closed first, as far as it can be known before our close. */
+enum close_side facts_side(const struct closing *c, enum close_action action);
+
+#endif

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/* Wrappers: syscall(), by which libuv closes, and prctl(), by which a filter is installed. */
+#include "shim/libc.h"
+
+#include "shim/process.h"
+#include "shim/wrap.h"
+
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+/* After a strict filter any system call of ours could be the last: OpenSSH's kills on getsockopt.
+ */
+int wrap_prctl(int option, ...)
+{
+	long a[4];
+	va_list ap;
+
+	va_start(ap, option);
+	for (int i = 0; i < 4; i++)
+		a[i] = va_arg(ap, long);
+	va_end(ap);
+	if (option == PR_SET_SECCOMP && (a[0] != SECCOMP_MODE_FILTER || a[1]))
+		process_inert(); /* without a filter it only asks whether there could be one */
+	return libc.prctl(option, a[0], a[1], a[2], a[3]);
+}
+
+static long by_wrapper(long number, const long a[6])
+{
+	switch (number) {
+	case SYS_connect:
+		return wrap_connect((int)a[0], (const struct sockaddr *)a[1], (socklen_t)a[2]);
+	case SYS_accept:
+		return wrap_accept((int)a[0], (struct sockaddr *)a[1], (socklen_t *)a[2]);
+	case SYS_accept4:
+		return wrap_accept4((int)a[0], (struct sockaddr *)a[1], (socklen_t *)a[2],
+				    (int)a[3]);
+	case SYS_sendmsg:
+		return wrap_sendmsg((int)a[0], (const struct msghdr *)a[1], (int)a[2]);
+	case SYS_recvmsg:
+		return wrap_recvmsg((int)a[0], (struct msghdr *)a[1], (int)a[2]);
+	default:
+		return wrap_close((int)a[0]);
+	}
+}
+
+/* libc's functions for these are cancellation points, syscall() is none: libuv relies on it. */
+static long without_cancellation(long number, const long a[6])
+{
+	int state;
+	long result;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	result = by_wrapper(number, a);
+	pthread_setcancelstate(state, NULL);
+	return result;
+}
+
+long wrap_syscall(long number, ...)
+{
+	long a[6];
+	va_list ap;
+
+	va_start(ap, number);
+	for (int i = 0; i < 6; i++)
+		a[i] = va_arg(ap, long);
+	va_end(ap);
+	switch (number) {
+	case SYS_close:
+	case SYS_connect:
+	case SYS_accept:
+	case SYS_accept4:
+	case SYS_sendmsg:
+	case SYS_recvmsg:
+		return without_cancellation(number, a);
+	case SYS_socket:
+		return wrap_socket((int)a[0], (int)a[1], (int)a[2]);
+	case SYS_setsockopt:
+		return wrap_setsockopt((int)a[0], (int)a[1], (int)a[2], (const void *)a[3],
+				       (socklen_t)a[4]);
+	case SYS_fcntl: /* the others may be cancellation points */
+		if (a[1] == F_DUPFD || a[1] == F_DUPFD_CLOEXEC)
+			return wrap_fcntl((int)a[0], (int)a[1], a[2]);
+		break;
+	case SYS_close_range:
+		return wrap_close_range((unsigned int)a[0], (unsigned int)a[1], (int)a[2]);
+	case SYS_shutdown:
+		return wrap_shutdown((int)a[0], (int)a[1]);
+	case SYS_epoll_ctl:
+		return wrap_epoll_ctl((int)a[0], (int)a[1], (int)a[2], (struct epoll_event *)a[3]);
+	case SYS_dup:
+		return wrap_dup((int)a[0]);
+#ifdef SYS_dup2
+	case SYS_dup2:
+		return wrap_dup2((int)a[0], (int)a[1]);
+#endif
+	case SYS_dup3:
+		return wrap_dup3((int)a[0], (int)a[1], (int)a[2]);
+#ifdef SYS_fork
+	case SYS_fork:
+		return wrap_fork_by_number(number, a);
+#endif
+	case SYS_clone:
+	case SYS_clone3:
+		return wrap_clone_by_number(number, a);
+	case SYS_seccomp:
+		if (a[0] == SECCOMP_SET_MODE_STRICT || (a[0] == SECCOMP_SET_MODE_FILTER && a[2]))
+			process_inert();
+		break;
+	default:
+		break;
+	}
+	return libc.syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
