@@ -74,8 +74,20 @@ resumes() {
 # A process tells what it has open at its next call: a connection more.
 knows_open() {
 	actor_connect "$A4" 8005 1 text:hello recv:6 close >/dev/null
+	finds_sleepers
+}
+
+finds_sleepers() {
 	[ "$(ctl a conns | jq -c 'select(.local | endswith(":8005")) | select(.role == "server") |
 		select(.state == "ESTABLISHED")' | wc -l)" -ge 5 ]
+}
+
+# A connection that the daemon takes over: the server at 8003 has found it.
+wakes() {
+	local before
+	before=$(ctl a status custody.peer)
+	actor_connect "$A4" 8003 1 text:hello recv:4 sleep:20 close >/dev/null
+	ctl_least a status custody.peer $((before + 1))
 }
 
 # --- at rest, for comparison ---
@@ -148,6 +160,26 @@ is 20 "$(lines_count "$dir/queued.out" '.eof and .got == 4 and .error == null')"
 at_most 2000 "$(lines_max "$dir/queued.out" .ms.eof)" "loop stopped with hand-overs queued: within two seconds"
 [ -z "$loop" ] || kill -CONT "$loop" 2>/dev/null
 wait_for 10 daemon_answers a || note "the daemon does not answer"
+
+# --- loop and guardian stopped together: a timer of the kernel ends the loop ---
+wait_for 10 ctl_is a status custody.held 0 # what is queued counts against nobody now
+wait_for 10 wakes || note "steering does not resume"
+actor_connect "$A4" 8003 20 --together text:hello recv:4 eof close >"$dir/both.out" &
+client=$!
+check "it holds 20 again" wait_for 10 holds 20
+loop=$(child_of closesided-a)
+begin=$(now_ms)
+signal closesided-a STOP
+[ -z "$loop" ] || kill -STOP "$loop"
+wait "$client"
+took=$(($(now_ms) - begin))
+note "loop and guardian stopped with 20 held: all have their EOF after $took ms"
+is 20 "$(lines_count "$dir/both.out" '.eof and .got == 4 and .error == null')" \
+	"loop and guardian stopped with 20 held: each peer has its bytes and EOF"
+at_most 2000 "$took" "loop and guardian stopped with 20 held: within two seconds"
+signal closesided-a CONT
+# Nobody calls anything: those that sleep are found by /proc.
+check "the new loop finds what sleeping processes hold" wait_for 10 finds_sleepers
 
 # --- killed in the middle of rewriting the policy page: its sequence number stays odd ---
 under_load
