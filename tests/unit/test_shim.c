@@ -10,22 +10,28 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <linux/close_range.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <pty.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <wordexp.h>
 
 static char directory[] = "/tmp/closeside-shim-XXXXXX";
 static char path[64];
@@ -503,6 +509,26 @@ static void stdio_is_flushed_before(void **state)
 	close(pair.client);
 }
 
+static void freopen_is_a_close(void **state)
+{
+	struct pair pair = connected();
+	FILE *file = fdopen(pair.server, "w");
+	char text[8];
+	int held;
+
+	(void)state;
+	say_policy("close-first=peer");
+	assert_true(fputs("rest", file) >= 0);
+	assert_non_null(freopen("/dev/null", "w", file));
+	expect(WIRE_HAND_OVER, pair.cookie, NULL, &held);
+	assert_int_equal(read(pair.client, text, sizeof(text)), 4);
+	assert_false(at_eof(pair.client));
+	fclose(file);
+	expect_nothing();
+	close(held);
+	close(pair.client);
+}
+
 static void it_leaves_its_epoll_sets(void **state)
 {
 	struct pair pair = connected();
@@ -651,6 +677,24 @@ static void close_range_steers_what_it_closes(void **state)
 	close(pair.client);
 }
 
+static void closefrom_steers_what_it_closes(void **state)
+{
+	struct pair pair = connected();
+	int held;
+
+	(void)state;
+	say_policy("close-first=peer");
+	assert_int_equal(dup2(pair.server, 900), 900);
+	close(pair.server);
+	expect(WIRE_LET_GO, pair.cookie, NULL, NULL);
+	closefrom(900);
+	expect(WIRE_HAND_OVER, pair.cookie, NULL, &held);
+	assert_int_equal(fcntl(900, F_GETFD), -1);
+	assert_true(find_channel() >= 900); /* spared */
+	close(held);
+	close(pair.client);
+}
+
 /* Parent accepts, child serves, parent closes its copy. */
 static void the_child_closes_last(void **state)
 {
@@ -725,6 +769,94 @@ static void a_spawned_program_keeps_what_it_inherits(void **state)
 	assert_int_equal(system("true"), 0);
 	close(pair.server);
 	expect(WIRE_HAND_OVER, pair.cookie, NULL, NULL);
+	close(pair.client);
+}
+
+static void by_popen(void)
+{
+	assert_int_equal(pclose(popen("true", "r")), 0);
+}
+
+static void by_posix_spawn(void)
+{
+	char name[] = "true", *argv[] = {name, NULL};
+	pid_t pid;
+
+	assert_int_equal(posix_spawnp(&pid, "true", NULL, NULL, argv, environ), 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+static void by_wordexp(void)
+{
+	wordexp_t words;
+
+	assert_int_equal(wordexp("$(echo a)", &words, 0), 0);
+	wordfree(&words);
+}
+
+static void by_forkpty(void)
+{
+	int master;
+	pid_t pid = forkpty(&master, NULL, NULL, NULL);
+
+	if (pid == 0) {
+		pause();
+		_exit(0);
+	}
+	close(accept(daemon_listener, NULL, NULL)); /* the child has told of it */
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	close(master);
+}
+
+static void who_else_spawns_is_seen(void **state)
+{
+	void (*const spawn[])(void) = {by_popen, by_posix_spawn, by_wordexp, by_forkpty};
+
+	(void)state;
+	say_policy("close-first=peer");
+	for (size_t i = 0; i < ARRAY_SIZE(spawn); i++) {
+		struct pair pair = connected();
+
+		fcntl(pair.server, F_SETFD, 0);
+		spawn[i]();
+		close(pair.server);
+		expect(WIRE_LET_GO, pair.cookie, NULL, NULL);
+		close(pair.client);
+	}
+}
+
+/* What a filter does to whom it does not like, it would do for a system call of ours. */
+static void after_a_filter_it_is_inert(void **state)
+{
+	struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	struct sock_fprog program = {.len = 1, .filter = &allow};
+	struct pair pair = connected();
+	struct wire_hello hello;
+	struct wire_record record;
+	int own = channel, fd, status;
+	pid_t pid;
+
+	(void)state;
+	say_policy("close-first=peer,time-wait=none");
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL); /* only asks; stays on */
+		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+		if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+			_exit(1);
+		_exit(close(pair.server));
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	channel = accept(daemon_listener, NULL, NULL);
+	assert_true(receive(channel, &hello, sizeof(hello), &fd));
+	expect(WIRE_OPEN, pair.cookie, &record, NULL);
+	expect_nothing();
+	close(channel);
+	channel = own;
+	close(pair.server);
+	expect(WIRE_LET_GO, pair.cookie, NULL, NULL); /* the child's copy was never given back */
 	close(pair.client);
 }
 
@@ -1168,6 +1300,7 @@ int main(void)
 		cmocka_unit_test(the_last_duplicate_is_steered),
 		cmocka_unit_test(dup2_over_it_is_a_close),
 		cmocka_unit_test(stdio_is_flushed_before),
+		cmocka_unit_test(freopen_is_a_close),
 		cmocka_unit_test(it_leaves_its_epoll_sets),
 		cmocka_unit_test(more_sets_than_it_remembers),
 		cmocka_unit_test(a_shutdown_is_deferred),
@@ -1175,9 +1308,12 @@ int main(void)
 		cmocka_unit_test(asynchronous_is_not_handed_over),
 		cmocka_unit_test(the_channel_is_hidden),
 		cmocka_unit_test(close_range_steers_what_it_closes),
+		cmocka_unit_test(closefrom_steers_what_it_closes),
 		cmocka_unit_test(the_child_closes_last),
 		cmocka_unit_test(while_a_child_holds_it_nothing_is_steered),
 		cmocka_unit_test(a_spawned_program_keeps_what_it_inherits),
+		cmocka_unit_test(who_else_spawns_is_seen),
+		cmocka_unit_test(after_a_filter_it_is_inert),
 		cmocka_unit_test(a_fork_that_no_wrapper_saw),
 		cmocka_unit_test(vfork_changes_nothing_of_ours),
 		cmocka_unit_test(descriptors_in_messages_are_counted),
