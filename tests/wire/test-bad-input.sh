@@ -88,4 +88,27 @@ unsafe=$("$closeside" run -s "$dir/a.socket" -o linger=abort -- true 2>&1)
 is 125 $? "linger = abort alone: exit 125"
 check "linger = abort alone: names allow-data-loss" grep -q 'allow-data-loss' <<<"$unsafe"
 
+# --- where the shim leaves a process alone: too few descriptors, switched off, a socket that is none ---
+declare -A alone=(
+	["few descriptors"]="prlimit --nofile=40"
+	["CLOSESIDE_DISABLE=1"]="env CLOSESIDE_DISABLE=1"
+	["a directory for a socket"]="env CLOSESIDE_SOCKET=$dir"
+	["a path that is too long"]="env CLOSESIDE_SOCKET=/$(printf 'x%.0s' {1..200})"
+)
+# one_client COMMAND...: a client under the shim and the command
+one_client() {
+	CLIENT_STEER=("${STEER[@]}" "$@")
+	actor_connect "$A4" 8001 1 text:hello recv:4 close >"$dir/alone.out"
+	CLIENT_STEER=()
+}
+for what in "${!alone[@]}"; do
+	sessions=$(ctl a status sessions_total)
+	# shellcheck disable=SC2086 # words
+	one_client ${alone[$what]}
+	is 1 "$(lines_count "$dir/alone.out" '.error == null')" "$what: the program works"
+	is "$sessions" "$(ctl a status sessions_total)" "$what: the shim leaves it alone"
+done
+sessions=$(ctl a status sessions_total)
+one_client env
+check "and otherwise it does not" wait_for 5 ctl_least a status sessions_total $((sessions + 1))
 finish
