@@ -12,6 +12,8 @@ wire_init
 capture_start a
 daemon_start a <<-END
 	policy unused { local-port = 1 }
+	policy plain  { local-port = 8010 }
+	policy named  { local-port = 8010  close-first = peer  grace = 5s  grace-learn = no }
 END
 
 actor=("$python" "$wire_dir/actor.py")
@@ -60,6 +62,20 @@ is '10 10' "$(after server.log 'grace ended') $(lines_count "$dir/eof.out" '.eof
 	"server: waits that the grace ended"
 at_least 100 "$(after server.log longest)" "server: the longest wait was a whole grace"
 note "$(grep ^closeside: "$dir/server.log")"
+
+# --- run -p: that policy alone, also where another comes first ---
+start_listening a first 8010 "$closeside" run -s "$dir/a.socket" -- \
+	"${actor[@]}" serve 8010 line "send:$body" close
+actor_connect "$A4" 8010 10 text:hello "recv:$body" sleep:50 close >"$dir/first-policy.out"
+capture_section a first-policy 10
+stop first
+is 10 "$(seen first-policy 'first == "a"')" "without -p: the first that matches, which steers nothing"
+start_listening a named 8010 "$closeside" run -s "$dir/a.socket" -p named -- \
+	"${actor[@]}" serve 8010 line "send:$body" close
+actor_connect "$A4" 8010 10 text:hello "recv:$body" sleep:50 close >"$dir/named.out"
+capture_section a named 10
+stop named
+is 10 "$(seen named 'first == "b"')" "-p: the named one steers"
 
 # --- a client that leaves nothing ---
 actor_serve patient 8002 line "send:$body" eof close
