@@ -43,18 +43,20 @@ bool publish_find(uint32_t word, const struct slot_info *info, struct policy_ter
 	return rules_find(&subject, terms, policy);
 }
 
-void publish_open(int fd, uint32_t word, uint64_t cookie, const struct slot_info *info)
+bool publish_open(int fd, uint32_t word, uint64_t cookie, const struct slot_info *info,
+		  struct policy_terms *terms)
 {
-	struct policy_terms terms;
 	struct wire_record record;
 	uint32_t policy;
+	bool found = publish_find(word, info, terms, &policy);
 
 	record_init(&record, fd, word, cookie, info);
 	record.type = WIRE_OPEN;
 	record.how = word & SLOT_INHERITED ? 1 : 0;
-	if (publish_find(word, info, &terms, &policy))
-		record_terms(&record, &terms, policy);
+	if (found)
+		record_terms(&record, terms, policy);
 	channel_publish(&record);
+	return found;
 }
 
 void publish_all(void)
@@ -63,6 +65,7 @@ void publish_all(void)
 
 	for (int fd = 0; fd < high; fd++) {
 		uint32_t word = slot_word(fd);
+		struct policy_terms terms;
 		struct slot_info info;
 		struct slot *slot;
 
@@ -70,6 +73,6 @@ void publish_all(void)
 			continue;
 		slot = slot_at(fd);
 		slot_load_info(slot, &info);
-		publish_open(fd, word, atomic_load(&slot->cookie), &info);
+		publish_open(fd, word, atomic_load(&slot->cookie), &info, &terms);
 	}
 }

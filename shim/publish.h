@@ -21,8 +21,9 @@ void record_terms(struct wire_record *record, const struct policy_terms *terms, 
 bool publish_find(uint32_t word, const struct slot_info *info, struct policy_terms *terms,
 		  uint32_t *policy);
 
-/* This process holds this connection. */
-void publish_open(int fd, uint32_t word, uint64_t cookie, const struct slot_info *info);
+/* This process holds this connection. Returns whether a policy matches, and what it says. */
+bool publish_open(int fd, uint32_t word, uint64_t cookie, const struct slot_info *info,
+		  struct policy_terms *terms);
 
 /* Everything that is open, to a daemon that does not know it yet. */
 void publish_all(void);

@@ -75,6 +75,7 @@ void share_not_passed(int fd)
  * at is a further one. */
 void share_received(int fd, bool peeked, struct fork_mark mark)
 {
+	struct policy_terms terms;
 	struct slot_info info;
 	uint64_t cookie;
 	uint32_t word = SLOT_CONN | SLOT_SHARED;
@@ -95,7 +96,7 @@ void share_received(int fd, bool peeked, struct fork_mark mark)
 	slot_fill(fd, word, cookie, &info, false);
 	if (fork_mark_passed(mark))
 		holder_pin(cookie);
-	publish_open(fd, word, cookie, &info);
+	publish_open(fd, word, cookie, &info, &terms);
 out:
 	errno = saved;
 }

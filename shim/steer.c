@@ -18,13 +18,8 @@
 #include "shim/sock.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/sockios.h>
 #include <linux/tcp.h>
-#include <netinet/in.h>
 #include <stddef.h>
-#include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 /* At exit: no more than so many hand-overs, and no longer than so long. */
@@ -38,7 +33,7 @@ void steer_opened(int fd, uint32_t flags, const struct endpoint *local,
 	struct slot_info info = {.remote = *remote};
 	uint64_t cookie = sock_cookie(fd);
 	struct policy_terms terms;
-	uint32_t policy, word = SLOT_CONN | flags;
+	uint32_t word = SLOT_CONN | flags;
 
 	if (!cookie || !slot_at(fd))
 		return;
@@ -51,9 +46,8 @@ void steer_opened(int fd, uint32_t flags, const struct endpoint *local,
 	slot_fill(fd, word, cookie, &info, !(flags & SLOT_SERVER));
 	if (fork_mark_passed(mark) || flags & SLOT_SHARED)
 		holder_pin(cookie);
-	if (publish_find(word, &info, &terms, &policy))
+	if (publish_open(fd, word, cookie, &info, &terms))
 		apply_opened(fd, &terms);
-	publish_open(fd, word, cookie, &info);
 }
 
 static void fill_record(const struct closing *c, struct wire_record *record, enum wire_type type,
