@@ -136,8 +136,12 @@ static bool wiped_init(void)
 
 static bool start(void)
 {
-	return enough_descriptors() && read_self() && wiped_init() && holders_init() &&
-	       rules_init(options) && slots_init();
+	bool ready = enough_descriptors() && read_self() && wiped_init() && holders_init() &&
+		     rules_init(options) && slots_init();
+
+	if (ready)
+		rules_daemon_alive(); /* maps the page, before another thread looks for it */
+	return ready;
 }
 
 bool process_start(void)
@@ -145,12 +149,18 @@ bool process_start(void)
 	int now = atomic_load_explicit(&state, memory_order_acquire), saved = errno;
 	bool on;
 
+	/* Another thread is starting it: a dozen system calls, so that its policies hold here too.
+	 */
+	for (int i = 0; now == STARTING && i < 1000; i++) {
+		raw(SYS_sched_yield);
+		now = atomic_load_explicit(&state, memory_order_acquire);
+	}
 	if (now != OFF)
 		return now == ON && process_enter();
 	process_settings();
 	now = OFF;
 	if (!atomic_compare_exchange_strong(&state, &now, STARTING))
-		return false; /* another thread is starting it: this call goes by unseen */
+		return process_start();
 	on = start();
 	atomic_store(&state, on ? ON : INERT);
 	errno = saved;
