@@ -41,12 +41,21 @@ suite_list_wider() {
 	printf '%s\n' $cpython_wider
 }
 
-# suite_run OUT UNIT[::TEST]...
+cpython_run() {
+	timeout -k 10 1200 "${STEER[@]}" "$python" "$suites_dir/cpython.py" "$@" || :
+}
+
+# suite_run OUT UNIT...
 suite_run() {
 	local out=$1 unit
+
 	shift
 	for unit; do
-		timeout -k 10 "${SUITE_TIMEOUT:-1200}" "${STEER[@]}" "$python" "$suites_dir/cpython.py" \
-			"$out" "$unit" || :
+		cpython_run "$out" "$unit"
 	done
+}
+
+# suite_run_test OUT UNIT TEST
+suite_run_test() {
+	cpython_run "$1" "$2::$3"
 }
