@@ -53,9 +53,12 @@ static void take_open(const struct record_context *context, const struct wire_re
 {
 	bool opened;
 
-	if (conn_open(context->conns, context->owner, record, account, wire_now_ms(), &opened) &&
-	    opened)
+	if (!conn_open(context->conns, context->owner, record, account, wire_now_ms(), &opened))
+		return;
+	if (opened)
 		BOOK_ADD(context->book, account, opens, 1);
+	if (record->close_first == FIRST_SELF)
+		custody_other_end_opened(context->custody, &record->local, &record->remote);
 }
 
 /* How long a TIME_WAIT of ours may stay: TIME_WAIT_KEEP, or milliseconds. */
