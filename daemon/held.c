@@ -219,7 +219,8 @@ void held_begin(struct held *held, const struct sock_look *look)
 		set_wait(held);
 	evtimer_assign(&held->timer, held->custody->parts.base, on_event, held);
 	if (held->owned &&
-	    self_close_other_end(held->custody->parts.conns, &held->local, &held->remote)) {
+	    self_close_other_end(held->custody->parts.conns, held->custody->parts.closer,
+				 &held->local, &held->remote)) {
 		held->waited = true; /* its FIN is on its way, whatever patience thinks of it */
 		held->deadline_ms = held->began_ms + held->grace_ms;
 	}
