@@ -20,10 +20,13 @@ struct event_base;
 struct held;
 struct patience;
 struct retire;
+struct user;
+struct users;
 
 /* The side of a session that sockets are held for. */
 struct custody_client {
 	const struct process *process;
+	struct user *user;
 	struct held *held; /* oldest first */
 	unsigned int count;
 	struct custody_client *prev, *next; /* of those that something is held for */
@@ -35,6 +38,7 @@ struct custody_parts {
 	struct conns *conns;
 	struct patience *patience;
 	struct retire *retire;
+	struct users *users;
 	struct closer *closer;
 };
 

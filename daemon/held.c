@@ -211,7 +211,8 @@ static void set_wait(struct held *held)
 void held_close_other_end(struct held *held)
 {
 	if (!held->owned ||
-	    !self_close_other_end(held->custody->parts.conns, &held->local, &held->remote))
+	    !self_close_other_end(held->custody->parts.conns, held->custody->parts.closer,
+				  &held->local, &held->remote))
 		return;
 	held->waited = true; /* its FIN is on its way, whatever patience thinks of it */
 	held->deadline_ms = wire_now_ms() + held->grace_ms;

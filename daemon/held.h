@@ -15,6 +15,7 @@
 struct held {
 	struct custody *custody;
 	struct custody_client *client; /* NULL: its session has gone */
+	struct user *user;
 	uint64_t cookie;
 	int fd;
 	uid_t uid;
@@ -45,6 +46,7 @@ struct held {
 	struct event ready, timer;
 	struct held *prev, *next;		/* all, oldest first */
 	struct held *client_prev, *client_next; /* of one session */
+	struct held *user_prev, *user_next;	/* of one user */
 	UT_hash_handle hh;			/* by cookie */
 	UT_hash_handle tuple_hh;		/* by local and remote */
 };

@@ -261,16 +261,17 @@ def not_asked(path, _):
 
 
 def several(path, number):
-    """So many descriptors in each of 20 messages: the first is taken, the rest is closed."""
+    """So many descriptors in each of 20 messages: none is taken, the session ends."""
     session = Session(path)
     peers = []
     for i in range(20):
         sock, peer = connection()
-        session.send(record(HAND_OVER, cookie(sock)), sock.fileno(), *([0] * (number - 1)))
+        session.try_send(record(HAND_OVER, cookie(sock)), sock.fileno(), *([0] * (number - 1)))
         sock.close()
         peers.append(peer)
     alive = session.is_alive()
-    return {"served": session.served, "alive": alive, "held": sum(not at_eof(p) for p in peers)}
+    return {"served": session.served, "alive": alive,
+            "held": sum(not at_eof(p, 10) for p in peers)}
 
 
 def lingering(path, number):
