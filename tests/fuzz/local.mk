@@ -5,34 +5,41 @@ FUZZ_TESTS += \
 	tests/fuzz/fuzz_config \
 	tests/fuzz/fuzz_filter \
 	tests/fuzz/fuzz_options \
-	tests/fuzz/fuzz_parse
+	tests/fuzz/fuzz_parse \
+	tests/fuzz/fuzz_session
 
 check_PROGRAMS += $(FUZZ_TESTS)
 
 if FUZZING
 FUZZ_MAIN =
-FUZZ_LDFLAGS = -fsanitize=fuzzer
+LIBFUZZER = -fsanitize=fuzzer
 else
 FUZZ_MAIN = tests/fuzz/replay.c
-FUZZ_LDFLAGS =
+LIBFUZZER =
 endif
+FUZZ_DAEMON = tests/fuzz/daemon.c tests/fuzz/daemon.h
 FUZZ_COMMON = tests/fuzz/fuzz.h $(FUZZ_MAIN)
 
 tests_fuzz_fuzz_config_SOURCES = tests/fuzz/fuzz_config.c $(FUZZ_COMMON)
-tests_fuzz_fuzz_config_LDFLAGS = $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_config_LDFLAGS = $(LIBFUZZER)
 tests_fuzz_fuzz_config_LDADD = libconfig.la libcommon.la
 
 tests_fuzz_fuzz_filter_SOURCES = tests/fuzz/fuzz_filter.c $(FUZZ_COMMON)
-tests_fuzz_fuzz_filter_LDFLAGS = $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_filter_LDFLAGS = $(LIBFUZZER)
 tests_fuzz_fuzz_filter_LDADD = libdaemon.la
 
 tests_fuzz_fuzz_options_SOURCES = tests/fuzz/fuzz_options.c shim/rules.c $(FUZZ_COMMON)
-tests_fuzz_fuzz_options_LDFLAGS = $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_options_LDFLAGS = $(LIBFUZZER)
 tests_fuzz_fuzz_options_LDADD = libcommon.la
 
 tests_fuzz_fuzz_parse_SOURCES = tests/fuzz/fuzz_parse.c $(FUZZ_COMMON)
-tests_fuzz_fuzz_parse_LDFLAGS = $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_parse_LDFLAGS = $(LIBFUZZER)
 tests_fuzz_fuzz_parse_LDADD = libcommon.la
+
+tests_fuzz_fuzz_session_SOURCES = tests/fuzz/fuzz_session.c $(FUZZ_DAEMON) $(FUZZ_COMMON)
+tests_fuzz_fuzz_session_CPPFLAGS = $(AM_CPPFLAGS) $(libdaemon_la_CPPFLAGS)
+tests_fuzz_fuzz_session_LDFLAGS = $(LIBFUZZER)
+tests_fuzz_fuzz_session_LDADD = libdaemon.la
 
 EXTRA_DIST += tests/fuzz/replay.c tests/fuzz/run.sh tests/fuzz/seeds
 
