@@ -53,9 +53,12 @@ static void take_open(const struct record_context *context, const struct wire_re
 {
 	bool opened;
 
-	if (conn_open(context->conns, context->owner, record, account, wire_now_ms(), &opened) &&
-	    opened)
+	if (!conn_open(context->conns, context->owner, record, account, wire_now_ms(), &opened))
+		return;
+	if (opened)
 		BOOK_ADD(context->book, account, opens, 1);
+	if (record->close_first == FIRST_SELF)
+		custody_other_end_opened(context->custody, &record->local, &record->remote);
 }
 
 /* How long a TIME_WAIT of ours may stay: TIME_WAIT_KEEP, or milliseconds. */
@@ -86,6 +89,7 @@ static void book_time_wait(const struct record_context *context, const struct wi
 		.local = record->local,
 		.remote = record->remote,
 		.account = account,
+		.user = context->owner->user,
 		.booked = quiet,
 	};
 
@@ -116,7 +120,7 @@ static void take_close(const struct record_context *context, const struct wire_r
 	enum close_side side = record->side;
 
 	if (conn && !conn_speaks_for(conn, context->owner))
-		return;
+		conn = NULL; /* one of the two lies, maybe the other: it is booked, and no more */
 	if (record->patience == PATIENCE_SPARED)
 		BOOK_ADD(context->book, account, outcomes[OUTCOME_NOT_WAITED], 1);
 	if (record->unread && record->action != CLOSE_HAND_OVER)
@@ -139,8 +143,10 @@ static void book_lost(const struct record_context *context, const struct wire_re
 {
 	struct conn *conn = conn_find(context->conns, record->cookie);
 
-	if (record->type != WIRE_HAND_OVER || (conn && !conn_speaks_for(conn, context->owner)))
+	if (record->type != WIRE_HAND_OVER)
 		return;
+	if (conn && !conn_speaks_for(conn, context->owner))
+		conn = NULL;
 	BOOK_ADD(context->book, account, closes[SIDE_US], 1);
 	BOOK_ADD(context->book, account, time_wait_left, 1);
 	if (conn)

@@ -219,6 +219,8 @@ void steer_closing_range(unsigned int first, unsigned int last)
 
 /* --- shutdown --------------------------------------------------------------------------------- */
 
+_Atomic bool steer_defers;
+
 /* The program's own shutdown, and what it makes of the close side. */
 static int pass_shutdown(int fd, int how, unsigned int state, enum close_reason why)
 {
@@ -236,6 +238,7 @@ static bool defer(const struct closing *c, int how)
 	if (!c->facts.deferred && !hand_over(c, WIRE_DEFER, CLOSE_DEFER, how))
 		return false;
 	slot_set_flag(c->fd, SLOT_DEFERRED);
+	atomic_store(&steer_defers, true);
 	/* Shutting the reading half sends nothing, and wakes who reads. */
 	if (how == SHUT_RDWR)
 		raw(SYS_shutdown, c->fd, SHUT_RD);
@@ -265,6 +268,21 @@ int steer_shutdown(int fd, int how)
 pass:
 	errno = saved;
 	return libc.shutdown(fd, how);
+}
+
+bool steer_is_shut(int fd)
+{
+	struct slot *slot = slot_at(fd);
+	struct closing c;
+	int saved = errno;
+	bool shut;
+
+	if (!slot || !(slot_word(fd) & SLOT_DEFERRED) || !process_is_on())
+		return false;
+	shut = facts_init(&c, fd, slot, atomic_load(&slot->word)) && facts_state(&c) &&
+	       (c.facts.state == STATE_ESTABLISHED || c.facts.state == STATE_CLOSE_WAIT);
+	errno = saved;
+	return shut;
 }
 
 /* --- exit ------------------------------------------------------------------------------------- */
