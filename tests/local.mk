@@ -8,6 +8,7 @@ BENCHES =
 include tests/unit/local.mk
 include tests/conf/local.mk
 include tests/wire/local.mk
+include tests/soak/local.mk
 include tests/lint/local.mk
 include tests/bench/local.mk
 

@@ -13,7 +13,7 @@ listed()
 for file in $(sources 'tests/unit/test_*.c'); do
 	expect_silence "$file is in the list" listed unit "${file%.c}"
 done
-for folder in conf wire lint bench; do
+for folder in conf wire soak lint bench; do
 	for file in $(sources "tests/$folder/*.sh"); do
 		expect_silence "$file is in the list" listed "$folder" "$file"
 	done
