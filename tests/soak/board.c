@@ -84,6 +84,19 @@ static void print_all(void)
 #undef X
 }
 
+/* looked FILE: of each kind of server, how many closes clients looked at, and how many of these
+ * were steered. */
+int board_models_main(int argc, char **argv)
+{
+	if (argc != 2 || !board_map(argv[1], false))
+		return 2;
+	for (int i = 0; i < MODEL_COUNT; i++)
+		printf("%s %llu %llu\n", model_words[i],
+		       (unsigned long long)atomic_load(&board->looked_at[i]),
+		       (unsigned long long)atomic_load(&board->steered_at[i]));
+	return 0;
+}
+
 /* board FILE [NAME [VALUE]]: prints all or one; sets one. */
 int board_main(int argc, char **argv)
 {

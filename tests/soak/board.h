@@ -50,6 +50,7 @@ struct board {
 	BOARD_ORDERS(X)
 	BOARD_COUNTS(X)
 #undef X
+	_Atomic uint64_t looked_at[MODEL_COUNT], steered_at[MODEL_COUNT]; /* by kind of server */
 	_Atomic uint64_t reports; /* lines about failures, to bound them */
 	_Atomic uint64_t next_seat;
 	_Atomic uint64_t mark[BOARD_MARKS]; /* connection that was closed in an eligible way */
@@ -61,6 +62,7 @@ extern const char *board_path;
 
 bool board_map(const char *path, bool create);
 int board_main(int argc, char **argv);
+int board_models_main(int argc, char **argv);
 
 #define COUNT(member) ((void)atomic_fetch_add_explicit(&board->member, 1, memory_order_relaxed))
 

@@ -100,8 +100,11 @@ static void look(int fd, const struct order *order)
 	if (!atomic_load(&board->calm))
 		return;
 	COUNT(looked);
-	if (state == STATE_ESTABLISHED)
-		COUNT(steered);
+	atomic_fetch_add(&board->looked_at[order->model], 1);
+	if (state != STATE_ESTABLISHED)
+		return;
+	COUNT(steered);
+	atomic_fetch_add(&board->steered_at[order->model], 1);
 }
 
 static void judge_answer(enum io_end up, enum io_end down, const struct order *order)

@@ -54,9 +54,9 @@ static const struct {
 	const char *word;
 	int (*main)(int argc, char **argv);
 } commands[] = {
-	{"board", board_main},	 {"clients", clients_main},	  {"client", client_main},
-	{"config", config_main}, {"flood", flood_main},		  {"models", models_main},
-	{"serve", serve_main},	 {"serve-exec", serve_exec_main},
+	{"board", board_main},	 {"looked", board_models_main}, {"clients", clients_main},
+	{"client", client_main}, {"config", config_main},	{"flood", flood_main},
+	{"models", models_main}, {"serve", serve_main},		{"serve-exec", serve_exec_main},
 };
 
 int main(int argc, char **argv)

@@ -19,7 +19,7 @@ soak_init() {
 	daemon_sanitized=
 	[ -n "$wire_plain" ] || ! ldd "$closesided" | grep -q libasan || daemon_sanitized=yes
 	seconds=${SOAK_SECONDS:-60}
-	[ -z "$daemon_sanitized" ] || seconds=${SOAK_SECONDS:-20}
+	[ -z "$daemon_sanitized" ] || seconds=${SOAK_SECONDS:-30}
 	connections=${SOAK_CONNECTIONS:-}
 	[ -z "$connections" ] || seconds=100000
 	connections=${connections:-1000000000}
@@ -129,14 +129,41 @@ check_activity() {
 		"lives: $(cat "$dir"/[ab].lives | jq -s 'map(.pid) | unique | length')"
 }
 
+# What was killed, was by SIGKILL: us, the guardian, or a timer.
+daemons_sound() {
+	! cat "$dir/daemons.log" "$dir"/closesided-[ab].log 2>/dev/null |
+		grep -E 'ended with status|ended by signal ([^9]|9[0-9])|Sanitizer|runtime error'
+}
+
 custody_empty() {
 	[ "$(ctl a status custody.held)" = 0 ] && [ "$(ctl b status custody.held)" = 0 ]
 }
 
+# check_steered: all together, and each kind of server that can know that it is the sole owner
+check_steered() {
+	local looked model steered
+	looked=$(board looked)
+	at_least 50 "$looked" "clients looked at closes that were to be steered"
+	while read -r model looked steered; do
+		note "$model: clients looked at $looked closes, $steered of them steered"
+		[ "$model" != exit ] || continue
+		at_least 90 $((steered * 100 / (looked > 0 ? looked : 1))) \
+			"at least 90 % of the eligible closes were steered, $model"
+	done < <("$soak" looked "$board_file")
+}
+
 # --- disturbances ---
 
+# over PERCENT: is so much of the run done?
 over() {
-	[ "$(now_ms)" -ge $((begin + seconds * 1000)) ] || [ "$(board ended)" -ge "$connections" ]
+	[ "$(now_ms)" -ge $((begin + seconds * 10 * $1)) ] ||
+		[ "$(board ended)" -ge $((connections * $1 / 100)) ]
+}
+
+# Lets what is under way end; it goes on with board limit.
+rest() {
+	board limit "$(board started)"
+	wait_for 120 rested
 }
 
 # The servers, their workers and the clients on loopback with a; the other clients with b.
@@ -156,8 +183,9 @@ calm() {
 	board calm 0
 }
 
+# disturb KIND...
 disturb() {
-	local kinds=(kill loop loop_stopped both_stopped pause term reload off flood) one=a
+	local kinds=("$@") one=a
 	[ -z "$wire_plain" ] || {
 		sleep 1
 		return
@@ -170,12 +198,17 @@ disturb() {
 	"disturb_$kind" $one
 }
 
+start_again() {
+	cat "$dir/closesided-$1.log" >>"$dir/daemons.log"
+	daemon_restart "$1"
+}
+
 disturb_kill() {
 	[ -z "$wire_plain" ] || return 0
 	life_ends "$1"
 	stop "closesided-$1" KILL
 	sleep 0.3
-	daemon_restart "$1"
+	start_again "$1"
 }
 
 # The guardian starts another.
@@ -222,7 +255,7 @@ disturb_pause() {
 disturb_term() {
 	life_ends "$1"
 	stop "closesided-$1" TERM
-	daemon_restart "$1"
+	start_again "$1"
 }
 
 disturb_reload() {
@@ -293,7 +326,7 @@ pages_of() {
 	grep -c "$2" "/proc/$1/maps"
 }
 
-# measure before|after: NAME FDS RSS ANONYMOUS MAPS POLICY-PAGES SESSION-PAGES, at rest
+# measure before|between|after: NAME FDS RSS ANONYMOUS MAPS POLICY-PAGES SESSION-PAGES, at rest
 measure() {
 	local name pid
 	wait_for 10 no_daemon_busy
@@ -309,10 +342,10 @@ no_daemon_busy() {
 		ctl_is a status retire.pending 0 && ctl_is b status retire.pending 0
 }
 
-# grown NAME COLUMN: by how much
+# grown NAME COLUMN [before|between]: by how much since then
 grown() {
 	awk -v name="$1" -v column="$2" '$1 == name { v[FILENAME] = $column }
-		END { print v[ARGV[2]] - v[ARGV[1]] }' "$dir/before.measure" "$dir/after.measure"
+		END { print v[ARGV[2]] - v[ARGV[1]] }' "$dir/${3:-before}.measure" "$dir/after.measure"
 }
 
 # after NAME COLUMN
@@ -333,10 +366,15 @@ check_leaks() {
 		at_most "$most" "$(grown "$name" 4)" "$name: no memory leaked"
 		at_most $((most + 4096)) "$(grown "$name" 3)" "$name: does not grow"
 		at_most 64 "$(grown "$name" 5)" "$name: no mappings leaked"
-		case $name in daemon-*) continue ;; esac
+		case $name in daemon-*)
+			at_most "$most" "$(grown "$name" 4 between)" "$name: no memory leaked in one life"
+			continue ;;
+		esac
 		at_most 17 "$(after "$name" 6)" "$name: pages of policies do not pile up"
 		at_most 2 "$(after "$name" 7)" "$name: pages of sessions do not pile up"
 	done <"$dir/before.measure"
 	note "process; descriptors, RSS, private memory (KB), mappings, policy and session pages, before and after:"
 	note "$(join "$dir/before.measure" "$dir/after.measure" | column -t)"
+	note "the daemons when their last life was young, and at its end:"
+	note "$(join "$dir/between.measure" "$dir/after.measure" | grep ^daemon | column -t)"
 }

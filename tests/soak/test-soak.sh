@@ -35,13 +35,23 @@ measure before
 
 # --- the run ---
 begin=$(now_ms)
-board limit "$connections"
-until over; do
+board limit $((connections * 70 / 100))
+until over 70; do
 	calm
-	disturb
+	disturb kill term loop_stopped both_stopped pause loop reload off flood
 done
-board limit "$(board started)"
-check "all connections that were begun are done" wait_for 120 rested
+check "all connections that were begun are done" rest
+# The last life of the daemons, from its youth on, is to be a longer one.
+board limit $(($(board started) + 1500))
+check "some more, of a new life" wait_for 120 rested
+wait_for 20 custody_empty
+measure between
+board limit "$connections"
+until over 100; do
+	calm
+	disturb pause reload off flood
+done
+check "and all the others" rest
 took=$(($(now_ms) - begin))
 life_ends a
 life_ends b
@@ -67,13 +77,11 @@ note "$(board whole) answers whole, $(board cut) cut short as ordered, $(board a
 	"$(board forgotten) forgotten, $(board late) times the server gave up a deferred shutdown"
 
 # --- the shim was active ---
-looked=$(board looked)
-at_least 50 "$looked" "clients looked at closes that were to be steered"
-at_least 90 $(($(board steered) * 100 / (looked > 0 ? looked : 1))) "at least 90 % of them were steered"
-note "$(board eligible) eligible closes; clients looked at $looked, $(board steered) of them steered"
+check_steered
 check_activity
 
 # --- nobody leaks ---
+check "no daemon ended otherwise than it was made to" daemons_sound
 check "the daemons hold nothing any more" wait_for 20 custody_empty
 measure after
 check_leaks
