@@ -27,7 +27,7 @@
 enum {
 	PROTOCOL = 1,
 	LINE_MAX_BYTES = 65536,
-	OUTPUT_HIGH = 262144, /* rows wait while so much is unsent */
+	OUTPUT_HIGH = 262144, /* rows and requests wait while so much is unsent */
 	BATCHES_AT_ONCE = 8,
 	CLIENTS_MAX = 64,
 };
@@ -264,7 +264,14 @@ static void client_free(struct client *client)
 	free(client);
 }
 
-/* One request at a time: what follows a running walk stays in the buffer. */
+/* One request at a time: what follows a running walk stays in the buffer, and so does what comes
+ * from a client that does not read its answers. */
+static bool is_busy(const struct client *client)
+{
+	return client->walking ||
+	       evbuffer_get_length(bufferevent_get_output(client->stream)) >= OUTPUT_HIGH;
+}
+
 static void on_read(struct bufferevent *stream, void *arg)
 {
 	struct evbuffer *in = bufferevent_get_input(stream);
@@ -272,11 +279,15 @@ static void on_read(struct bufferevent *stream, void *arg)
 	size_t len;
 	char *line;
 
-	while (!client->walking && (line = evbuffer_readln(in, &len, EVBUFFER_EOL_LF))) {
+	while (!is_busy(client) && (line = evbuffer_readln(in, &len, EVBUFFER_EOL_LF))) {
 		take_line(client, line, len);
 		free(line);
 	}
-	if (!client->walking && evbuffer_get_length(in) >= LINE_MAX_BYTES) {
+	/* libevent 2.1 calls back without end while as much as the high watermark is in the buffer.
+	 */
+	if (is_busy(client))
+		bufferevent_disable(stream, EV_READ);
+	else if (evbuffer_get_length(in) >= LINE_MAX_BYTES) {
 		client->control->loop->book->bad_messages++;
 		client_free(client);
 	}
@@ -286,11 +297,12 @@ static void on_written(struct bufferevent *stream, void *arg)
 {
 	struct client *client = arg;
 
-	if (!client->walking)
+	if (client->walking)
+		walk_on(client);
+	if (is_busy(client))
 		return;
-	walk_on(client);
-	if (!client->walking)
-		on_read(stream, client);
+	bufferevent_enable(stream, EV_READ);
+	on_read(stream, client);
 }
 
 static void on_end(struct bufferevent *stream, short what, void *arg)
@@ -299,7 +311,7 @@ static void on_end(struct bufferevent *stream, short what, void *arg)
 
 	if (!(what & (BEV_EVENT_EOF | BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT)))
 		return;
-	if (!client->walking && evbuffer_get_length(bufferevent_get_input(stream)))
+	if (!is_busy(client) && evbuffer_get_length(bufferevent_get_input(stream)))
 		client->control->loop->book->bad_messages++; /* half a request */
 	client_free(client);
 }
