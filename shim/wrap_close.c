@@ -13,20 +13,26 @@
 #include <linux/close_range.h>
 #include <stdarg.h>
 
-/* Not what has taken our number by a raw system call. A vfork child does not judge: what it did to
- * its copy says nothing of its parent's. */
+/* Not what has taken our number by a raw system call. A vfork child may do with its copy as it
+ * likes: it says nothing of its parent's, and exec closes it. */
 static bool is_channel(int fd)
 {
-	return slot_kind(fd) == SLOT_CHANNEL && process_is_on() &&
-	       (!process_enter() || channel_guard() == fd);
+	return slot_kind(fd) == SLOT_CHANNEL && process_enter() && channel_guard() == fd;
+}
+
+/* The program never opened our channel. */
+static int no_descriptor(void)
+{
+	errno = EBADF;
+	return -1;
 }
 
 /* Kept out of close(), whose way for all other descriptors is to be short. */
 static __attribute__((noinline)) int close_tracked(int fd)
 {
 	if (is_channel(fd)) {
-		errno = EBADF; /* the program never opened it */
-		return -1;
+		channel_refused();
+		return no_descriptor();
 	}
 	steer_closing(fd);
 	return libc.close(fd);
@@ -131,8 +137,10 @@ int wrap_dup(int fd)
 {
 	struct fork_mark mark;
 
-	if (!slot_word(fd) || is_channel(fd))
+	if (!slot_word(fd))
 		return libc.dup(fd);
+	if (is_channel(fd))
+		return no_descriptor();
 	mark = share_duplicating(fd);
 	return duplicated(fd, libc.dup(fd), mark);
 }
@@ -158,18 +166,20 @@ static void copied_in_vfork(int from)
 		share_pin(from);
 }
 
-#define DUP_OVER(call)                                          \
-	struct fork_mark mark;                                  \
-	int made;                                               \
-                                                                \
-	if (!slot_word(from) && !slot_word(to))                 \
-		return call;                                    \
-	copied_in_vfork(from);                                  \
-	replacing(from, to);                                    \
-	if (!slot_word(from) || is_channel(from) || from == to) \
-		return call;                                    \
-	mark = share_duplicating(from);                         \
-	made = call;                                            \
+#define DUP_OVER(call)                          \
+	struct fork_mark mark;                  \
+	int made;                               \
+                                                \
+	if (!slot_word(from) && !slot_word(to)) \
+		return call;                    \
+	if (is_channel(from))                   \
+		return no_descriptor();         \
+	copied_in_vfork(from);                  \
+	replacing(from, to);                    \
+	if (!slot_word(from) || from == to)     \
+		return call;                    \
+	mark = share_duplicating(from);         \
+	made = call;                            \
 	return duplicated(from, made, mark)
 
 int wrap_dup2(int from, int to)
@@ -184,15 +194,35 @@ int wrap_dup3(int from, int to, int flags)
 	DUP_OVER(libc.dup3(from, to, flags));
 }
 
+/* F_DUPFD gives the lowest free number from `arg` on: that may be ours, and then it is the
+ * program's. */
+static int duplicate_from(int (*real)(int, int, ...), int fd, int command, long arg)
+{
+	int made = real(fd, command, arg), saved = errno;
+
+	if (made < 0 || !process_enter() || !channel_within(arg, made))
+		return made;
+	channel_relocate();
+	libc.close(made);
+	made = real(fd, command, arg);
+	if (made >= 0)
+		errno = saved;
+	return made;
+}
+
 static int fcntl_any(int (*real)(int, int, ...), int fd, int command, long arg)
 {
 	bool copies = command == F_DUPFD || command == F_DUPFD_CLOEXEC;
 	struct fork_mark mark;
 
-	if (!copies || !slot_word(fd) || is_channel(fd))
+	if (is_channel(fd))
+		return no_descriptor();
+	if (!copies)
 		return real(fd, command, arg);
+	if (!slot_word(fd))
+		return duplicate_from(real, fd, command, arg);
 	mark = share_duplicating(fd);
-	return duplicated(fd, real(fd, command, arg), mark);
+	return duplicated(fd, duplicate_from(real, fd, command, arg), mark);
 }
 
 #define FCNTL(name)             \

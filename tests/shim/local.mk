@@ -3,12 +3,15 @@ SHIM_TESTS += \
 	tests/shim/test-descriptors.sh
 
 SHIM_CASES = \
+	tests/shim/channel_number \
 	tests/shim/close_all
 
 # A case is its program, one source and what they share.
 check_PROGRAMS += $(SHIM_CASES)
 case_shared = tests/shim/pair.c tests/shim/pair.h
 case_libs = -lpthread
+tests_shim_channel_number_SOURCES = tests/shim/channel_number.c $(case_shared)
+tests_shim_channel_number_LDADD = $(case_libs)
 tests_shim_close_all_SOURCES = tests/shim/close_all.c $(case_shared)
 tests_shim_close_all_LDADD = $(case_libs)
 
