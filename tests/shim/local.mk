@@ -4,7 +4,8 @@ SHIM_TESTS += \
 
 SHIM_CASES = \
 	tests/shim/channel_number \
-	tests/shim/close_all
+	tests/shim/close_all \
+	tests/shim/duplicates
 
 # A case is its program, one source and what they share.
 check_PROGRAMS += $(SHIM_CASES)
@@ -14,5 +15,7 @@ tests_shim_channel_number_SOURCES = tests/shim/channel_number.c $(case_shared)
 tests_shim_channel_number_LDADD = $(case_libs)
 tests_shim_close_all_SOURCES = tests/shim/close_all.c $(case_shared)
 tests_shim_close_all_LDADD = $(case_libs)
+tests_shim_duplicates_SOURCES = tests/shim/duplicates.c $(case_shared)
+tests_shim_duplicates_LDADD = $(case_libs)
 
 EXTRA_DIST += tests/shim/lib.sh

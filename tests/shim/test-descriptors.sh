@@ -19,4 +19,10 @@ done
 for how in raw-close raw-dup3; do
 	same "channel_number $how" 2 "$cases/channel_number" $how
 done
+
+for how in dup dup2 dup3 dupfd dupfd-cloexec dup-by-number dup3-by-number dupfd-by-number over many; do
+	same "duplicates $how" 2 "$cases/duplicates" $how
+done
+same "duplicates not-at-all" 1 "$cases/duplicates" not-at-all
+same "duplicates commands" 1 "$cases/duplicates" commands
 finish
