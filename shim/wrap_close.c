@@ -30,12 +30,16 @@ static int no_descriptor(void)
 /* Kept out of close(), whose way for all other descriptors is to be short. */
 static __attribute__((noinline)) int close_tracked(int fd)
 {
+	int result;
+
 	if (is_channel(fd)) {
 		channel_refused();
 		return no_descriptor();
 	}
 	steer_closing(fd);
-	return libc.close(fd);
+	result = libc.close(fd);
+	steer_closed();
+	return result;
 }
 
 int wrap_close(int fd)
@@ -57,20 +61,36 @@ static int close_range_around(unsigned int first, unsigned int last, int flags, 
 	return result;
 }
 
-/* CLOSE_RANGE_UNSHARE closes copies of this thread's own, and the others' remain: that is no close
- * of a connection. */
-int wrap_close_range(unsigned int first, unsigned int last, int flags)
+static int close_range_plain(unsigned int first, unsigned int last, int flags)
 {
-	int channel;
+	int channel = channel_guard();
 
-	if (first > last || flags & CLOSE_RANGE_CLOEXEC || !process_enter())
-		return libc.close_range(first, last, flags);
-	if (flags == 0)
-		steer_closing_range(first, last);
-	channel = channel_guard();
 	if (channel < 0 || (unsigned int)channel < first || (unsigned int)channel > last)
 		return libc.close_range(first, last, flags);
 	return close_range_around(first, last, flags, (unsigned int)channel);
+}
+
+/* CLOSE_RANGE_UNSHARE closes copies of this thread's own, and the others' remain: that is no close
+ * of a connection, and what it leaves open has one more holder. */
+int wrap_close_range(unsigned int first, unsigned int last, int flags)
+{
+	bool unshares = flags & CLOSE_RANGE_UNSHARE;
+	int result;
+
+	if (first > last || !process_enter())
+		return libc.close_range(first, last, flags);
+	unshares = unshares && share_begin_unshare();
+	if (flags & CLOSE_RANGE_CLOEXEC) {
+		result = libc.close_range(first, last, flags);
+	} else {
+		if (!unshares && (flags & ~CLOSE_RANGE_UNSHARE) == 0)
+			steer_closing_range(first, last);
+		result = close_range_plain(first, last, flags);
+		steer_closed();
+	}
+	if (unshares)
+		fork_end(FORK_COPY);
+	return result;
 }
 
 void wrap_closefrom(int first)
@@ -88,6 +108,7 @@ void wrap_closefrom(int first)
 		for (int fd = (int)from; fd < channel; fd++)
 			libc.close(fd);
 	libc.closefrom(channel >= (int)from ? channel + 1 : (int)from);
+	steer_closed();
 	errno = saved;
 }
 
@@ -105,8 +126,12 @@ static void stream_closing(FILE *file)
 
 int wrap_fclose(FILE *file)
 {
+	int result;
+
 	stream_closing(file);
-	return libc.fclose(file);
+	result = libc.fclose(file);
+	steer_closed();
+	return result;
 }
 
 /* glibc's fcloseall() flushes all streams and closes no descriptor; nothing to steer. */
@@ -115,16 +140,22 @@ int wrap_fcloseall(void)
 	return libc.fcloseall();
 }
 
+#define REOPEN(call)          \
+	FILE *result;         \
+                              \
+	stream_closing(file); \
+	result = call;        \
+	steer_closed();       \
+	return result
+
 FILE *wrap_freopen(const char *path, const char *mode, FILE *file)
 {
-	stream_closing(file);
-	return libc.freopen(path, mode, file);
+	REOPEN(libc.freopen(path, mode, file));
 }
 
 FILE *wrap_freopen64(const char *path, const char *mode, FILE *file)
 {
-	stream_closing(file);
-	return libc.freopen64(path, mode, file);
+	REOPEN(libc.freopen64(path, mode, file));
 }
 
 static int duplicated(int from, int made, struct fork_mark mark)
@@ -150,11 +181,11 @@ static void replacing(int from, int to)
 {
 	int saved = errno;
 
-	if (slot_word(to) && from != to && libc.fcntl(from, F_GETFD) >= 0) {
-		if (!is_channel(to))
-			steer_closing(to);
-		else if (process_enter())
+	if (slot_word(to) && from != to && process_enter() && libc.fcntl(from, F_GETFD) >= 0) {
+		if (is_channel(to))
 			channel_relocate();
+		else
+			steer_closing(to);
 	}
 	errno = saved;
 }
@@ -166,21 +197,24 @@ static void copied_in_vfork(int from)
 		share_pin(from);
 }
 
-#define DUP_OVER(call)                          \
-	struct fork_mark mark;                  \
-	int made;                               \
-                                                \
-	if (!slot_word(from) && !slot_word(to)) \
-		return call;                    \
-	if (is_channel(from))                   \
-		return no_descriptor();         \
-	copied_in_vfork(from);                  \
-	replacing(from, to);                    \
-	if (!slot_word(from) || from == to)     \
-		return call;                    \
-	mark = share_duplicating(from);         \
-	made = call;                            \
-	return duplicated(from, made, mark)
+#define DUP_OVER(call)                               \
+	struct fork_mark mark;                       \
+	int made;                                    \
+                                                     \
+	if (!slot_word(from) && !slot_word(to))      \
+		return call;                         \
+	if (is_channel(from))                        \
+		return no_descriptor();              \
+	copied_in_vfork(from);                       \
+	replacing(from, to);                         \
+	if (!slot_word(from) || from == to) {        \
+		made = call;                         \
+	} else {                                     \
+		mark = share_duplicating(from);      \
+		made = duplicated(from, call, mark); \
+	}                                            \
+	steer_closed();                              \
+	return made
 
 int wrap_dup2(int from, int to)
 {

@@ -4,9 +4,9 @@
 
 #include "shim/apply.h"
 #include "shim/channel.h"
-#include "shim/holders.h"
 #include "shim/process.h"
 #include "shim/raw.h"
+#include "shim/share.h"
 #include "shim/slots.h"
 #include "shim/sock.h"
 #include "shim/steer.h"
@@ -39,7 +39,7 @@ static uint32_t adopt(int fd)
 
 	if (word)
 		return process_enter() ? word : 0;
-	if (!is_tcp(fd) || !process_start() || !slot_at(fd))
+	if (process_is_inert() || !is_tcp(fd) || !process_start() || !slot_at(fd))
 		return 0;
 	word = SLOT_SOCKET | SLOT_SHARED | sock_options(fd);
 	slot_fill(fd, word, 0, NULL, false);
@@ -59,7 +59,7 @@ int wrap_socket(int domain, int type, int protocol)
 	if (fd >= 0 && is_inet(domain) && (type & 0xf) == SOCK_STREAM &&
 	    (protocol == 0 || protocol == IPPROTO_TCP) && process_start()) {
 		slot_fill(fd, SLOT_SOCKET, 0, NULL, false);
-		if (fork_mark_passed(mark))
+		if (share_copied_since(fd, mark))
 			slot_set_flag(fd, SLOT_SHARED);
 	}
 	return fd;

@@ -113,15 +113,6 @@ static bool act(const char *how, int number)
 	return true;
 }
 
-static void serve(void)
-{
-	struct pair p = pair_open(false);
-
-	pair_say_bye(p.server);
-	saw("close", close(p.server));
-	pair_hear_bye("client", p.client);
-}
-
 int main(int argc, char **argv)
 {
 	signal(SIGPIPE, SIG_IGN);
@@ -137,11 +128,11 @@ int main(int argc, char **argv)
 			return 2;
 		saw("close", close(p.server));
 		pair_hear_bye("client", p.client);
-		serve();
+		pair_serve();
 		if (strncmp(argv[1], "raw", 3) == 0)
 			usleep(1100000); /* a channel that was lost is opened again after a second
 					  */
-		serve();
+		pair_serve();
 		if (is_open(number))
 			close(number);
 	}

@@ -120,17 +120,6 @@ static int one_round(const char *how)
 	return 0;
 }
 
-static void serve(void)
-{
-	for (int i = 0; i < 2; i++) {
-		struct pair p = pair_open(false);
-
-		pair_say_bye(p.server);
-		saw("close", close(p.server));
-		pair_hear_bye("client", p.client);
-	}
-}
-
 /* The textbook: fork, setsid, fork again, close everything, serve. */
 static void become_daemon(const char *how)
 {
@@ -162,13 +151,14 @@ static int as_daemon(const char *how)
 		closefrom(3);
 		pair_hear_bye("client of before", client);
 		saw("the lowest free number", open("/dev/null", O_RDONLY));
-		serve();
+		pair_serve();
+		pair_serve();
 		exit(0);
 	}
 	while ((pid = wait(&status)) > 0)
 		if (status != 0)
 			printf("ended with %x\n", (unsigned int)status);
-	serve();
+	pair_serve();
 	return 0;
 }
 

@@ -13,14 +13,6 @@
 
 #include "tests/shim/pair.h"
 
-/* Nothing has come, and no end either: the connection lives. */
-static void still_open(const struct pair *p)
-{
-	char c;
-
-	saw("the client sees", recv(p->client, &c, 1, MSG_DONTWAIT | MSG_PEEK));
-}
-
 static void end(const struct pair *p, int last)
 {
 	pair_say_bye(last);
@@ -57,7 +49,7 @@ static void in_both_orders(const char *how)
 
 		printf("copied: %d, close-on-exec: %d\n", copy >= 0, fcntl(copy, F_GETFD));
 		saw("close of the first", close(first ? copy : p.server));
-		still_open(&p);
+		pair_look(p.client);
 		end(&p, first ? p.server : copy);
 	}
 }
@@ -71,7 +63,7 @@ static void over(void)
 	printf("dup2 over it: %d\n", dup2(q.server, p.server) == p.server);
 	pair_hear_bye("client", p.client);
 	saw("close", close(q.server));
-	still_open(&q);
+	pair_look(q.client);
 	end(&q, p.server);
 
 	p = pair_open(false);
@@ -101,7 +93,7 @@ static void not_at_all(void)
 	saw("dup of -1", dup(-1));
 	saw("close of nothing", close(900));
 	saw("close of -1", close(-1));
-	still_open(&p);
+	pair_look(p.client);
 	end(&p, p.server);
 	saw("close again", close(p.server));
 }
@@ -135,7 +127,7 @@ static void commands(void)
 	saw("a wrong command", fcntl(p.server, 12345));
 	saw("a wrong descriptor", fcntl(900, F_GETFD));
 	saw("a wrong pointer", fcntl(p.server, F_GETLK, (void *)8));
-	still_open(&p);
+	pair_look(p.client);
 	end(&p, p.server);
 }
 
@@ -154,7 +146,7 @@ static void many(void)
 		if (copies[at] >= 0)
 			close(copies[at]);
 	}
-	still_open(&p);
+	pair_look(p.client);
 	end(&p, p.server);
 
 	fd = socket(AF_INET, SOCK_STREAM, 0);

@@ -1,11 +1,13 @@
 # Small programs, one for each way in which interposers fail, compared with and without the shim.
 SHIM_TESTS += \
-	tests/shim/test-descriptors.sh
+	tests/shim/test-descriptors.sh \
+	tests/shim/test-processes.sh
 
 SHIM_CASES = \
 	tests/shim/channel_number \
 	tests/shim/close_all \
-	tests/shim/duplicates
+	tests/shim/duplicates \
+	tests/shim/forks
 
 # A case is its program, one source and what they share.
 check_PROGRAMS += $(SHIM_CASES)
@@ -17,5 +19,7 @@ tests_shim_close_all_SOURCES = tests/shim/close_all.c $(case_shared)
 tests_shim_close_all_LDADD = $(case_libs)
 tests_shim_duplicates_SOURCES = tests/shim/duplicates.c $(case_shared)
 tests_shim_duplicates_LDADD = $(case_libs)
+tests_shim_forks_SOURCES = tests/shim/forks.c $(case_shared)
+tests_shim_forks_LDADD = $(case_libs)
 
 EXTRA_DIST += tests/shim/lib.sh
