@@ -135,6 +135,7 @@ struct clone_start {
 	int (*fn)(void *);
 	void *arg;
 	bool counted;
+	bool one_table;
 };
 
 /* In a child with memory of its own, where the parent's frame is copied. */
@@ -142,13 +143,16 @@ static int clone_child(void *p)
 {
 	struct clone_start start = *(struct clone_start *)p;
 
-	fork_in_child(start.counted);
+	if (start.one_table)
+		process_inert(); /* to forget the channel would close its parent's */
+	else
+		fork_in_child(start.counted);
 	return start.fn(start.arg);
 }
 
 static int clone_forking(int (*fn)(void *), void *stack, int flags, void *arg, const long more[3])
 {
-	struct clone_start start = {fn, arg, false};
+	struct clone_start start = {fn, arg, false, flags & CLONE_FILES};
 	int pid, saved = errno;
 
 	if (!fn || !stack || fork_from_passive()) {

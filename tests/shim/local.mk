@@ -7,7 +7,8 @@ SHIM_CASES = \
 	tests/shim/channel_number \
 	tests/shim/close_all \
 	tests/shim/duplicates \
-	tests/shim/forks
+	tests/shim/forks \
+	tests/shim/spawns
 
 # A case is its program, one source and what they share.
 check_PROGRAMS += $(SHIM_CASES)
@@ -21,5 +22,7 @@ tests_shim_duplicates_SOURCES = tests/shim/duplicates.c $(case_shared)
 tests_shim_duplicates_LDADD = $(case_libs)
 tests_shim_forks_SOURCES = tests/shim/forks.c $(case_shared)
 tests_shim_forks_LDADD = $(case_libs)
+tests_shim_spawns_SOURCES = tests/shim/spawns.c $(case_shared)
+tests_shim_spawns_LDADD = $(case_libs)
 
 EXTRA_DIST += tests/shim/lib.sh

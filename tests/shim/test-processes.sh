@@ -13,4 +13,10 @@ for how in raw-clone clone-vm; do
 	same "forks $how" 1 "$cases/forks" $how
 done
 same "forks one-table" 1 "$cases/forks" one-table
+
+# What a started program keeps is shared for good; what is close-on-exec is steered as before.
+for how in posix-spawn shells vfork-exec vfork-exit vfork-close vfork-close-exec vfork-dup-exec \
+	vfork-nested vfork-filter vfork-by-number vfork-first-tcp vfork-first-filter; do
+	same "spawns $how" 2 "$cases/spawns" $how
+done
 finish
