@@ -245,6 +245,11 @@ bool process_is_inert(void)
 	return atomic_load_explicit(&state, memory_order_relaxed) == INERT;
 }
 
+bool process_is_sealed(void)
+{
+	return process_is_inert() || sealed;
+}
+
 bool process_is_passive(void)
 {
 	return process_is_inert() || in_vfork_child();

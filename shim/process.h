@@ -26,6 +26,7 @@ bool process_is_new(void);
 /* No further side effect in this process: a seccomp filter is coming. In a vfork child: in it. */
 void process_inert(void);
 bool process_is_inert(void);
+bool process_is_sealed(void); /* inert, or such a child: a system call of ours may be the last */
 
 /* A child that runs in our memory is about to be made; it has gone. Between the two
  * process_enter() compares pids. */

@@ -4,6 +4,7 @@ SHIM_TESTS += \
 	tests/shim/test-processes.sh
 
 SHIM_CASES = \
+	tests/shim/bad_pointers \
 	tests/shim/channel_number \
 	tests/shim/close_all \
 	tests/shim/duplicates \
@@ -24,5 +25,7 @@ tests_shim_forks_SOURCES = tests/shim/forks.c $(case_shared)
 tests_shim_forks_LDADD = $(case_libs)
 tests_shim_spawns_SOURCES = tests/shim/spawns.c $(case_shared)
 tests_shim_spawns_LDADD = $(case_libs)
+tests_shim_bad_pointers_SOURCES = tests/shim/bad_pointers.c $(case_shared)
+tests_shim_bad_pointers_LDADD = $(case_libs)
 
 EXTRA_DIST += tests/shim/lib.sh

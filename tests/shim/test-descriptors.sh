@@ -25,4 +25,6 @@ for how in dup dup2 dup3 dupfd dupfd-cloexec dup-by-number dup3-by-number dupfd-
 done
 same "duplicates not-at-all" 1 "$cases/duplicates" not-at-all
 same "duplicates commands" 1 "$cases/duplicates" commands
+
+same "bad_pointers" 3 "$cases/bad_pointers"
 finish
