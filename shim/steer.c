@@ -10,10 +10,12 @@
 #include "shim/apply.h"
 #include "shim/channel.h"
 #include "shim/facts.h"
+#include "shim/holders.h"
 #include "shim/libc.h"
 #include "shim/process.h"
 #include "shim/publish.h"
 #include "shim/raw.h"
+#include "shim/share.h"
 #include "shim/slots.h"
 #include "shim/sock.h"
 
@@ -44,7 +46,7 @@ void steer_opened(int fd, uint32_t flags, const struct endpoint *local,
 	holder_create(cookie, flags & SLOT_SERVER);
 	/* A client's socket may be in epoll sets already; an accepted one cannot. */
 	slot_fill(fd, word, cookie, &info, !(flags & SLOT_SERVER));
-	if (fork_mark_passed(mark) || flags & SLOT_SHARED)
+	if (share_copied_since(fd, mark) || flags & SLOT_SHARED)
 		holder_pin(cookie);
 	if (publish_open(fd, word, cookie, &info, &terms))
 		apply_opened(fd, &terms);
@@ -155,7 +157,8 @@ static void do_local(const struct closing *c, enum close_action action)
 	}
 }
 
-static void steer(struct closing *c)
+/* True: it was handed over. */
+static bool steer(struct closing *c)
 {
 	enum close_action action;
 
@@ -168,7 +171,7 @@ static void steer(struct closing *c)
 		bool left = leave_epoll(c);
 
 		if (left && hand_over(c, WIRE_HAND_OVER, action, 0))
-			return;
+			return true;
 		c->obstacle = left ? WHY_NO_DAEMON : WHY_UNSAFE;
 		action = ending_without_daemon(c);
 	}
@@ -176,36 +179,56 @@ static void steer(struct closing *c)
 	if (c->facts.deferred)
 		leave_epoll(c); /* the daemon's duplicate keeps the file alive */
 	publish(c, WIRE_CLOSE, action);
+	return false;
+}
+
+/* Of our own holders and those of a fork that is under way and did not see us. */
+static bool let_go(const struct closing *c, struct fork_mark mark)
+{
+	if (share_copied_since(c->fd, mark))
+		holder_pin(c->cookie);
+	return holder_release(c->cookie);
 }
 
 void steer_closing(int fd)
 {
 	struct slot *slot = slot_at(fd);
+	struct fork_mark mark;
 	struct closing c;
 	int saved = errno;
 	bool counted;
 
 	if (!slot || !process_enter())
 		return;
+	fork_closing();
+	mark = fork_mark();
 	if (!facts_init(&c, fd, slot, slot_claim(slot)))
 		goto out;
 	/* A duplicate that is closed while in an epoll set can't be taken out of it any more. */
 	if (!holder_is_sole(c.cookie) && in_epoll(slot))
 		holder_pin(c.cookie);
 	counted = holder_is_counted(c.cookie);
-	c.facts.sole_owner = holder_release(c.cookie);
+	c.facts.sole_owner = let_go(&c, mark);
 	if (!facts_gather(&c))
 		goto out;
-	if (c.facts.sole_owner) {
-		steer(&c);
-	} else {
+	if (!c.facts.sole_owner) {
 		/* While all holders are known, the last one's close is the one to speak of. */
 		c.obstacle =
 			counted || c.facts.state != STATE_ESTABLISHED ? WHY_STATE : obstacle_of(&c);
 		publish(&c, WIRE_LET_GO, CLOSE_PASS);
+	} else if (steer(&c)) {
+		fork_closing_handed_over();
+		errno = saved;
+		return;
 	}
 out:
+	fork_closing_done();
 	errno = saved;
+}
+
+void steer_closed(void)
+{
+	fork_closed();
 }
 
 void steer_closing_range(unsigned int first, unsigned int last)
@@ -309,6 +332,7 @@ static void exit_one(struct closing *c)
 void steer_exiting(void)
 {
 	uint64_t start = wire_now_ms();
+	struct fork_mark mark = fork_mark();
 	int high = slots_high(), done = 0;
 
 	if (!process_enter())
@@ -322,7 +346,7 @@ void steer_exiting(void)
 		slot = slot_at(fd);
 		if (!facts_init(&c, fd, slot, slot_claim(slot)))
 			continue;
-		c.facts.sole_owner = holder_release(c.cookie);
+		c.facts.sole_owner = let_go(&c, mark);
 		if (wire_now_ms() - start > EXIT_MS || !facts_gather(&c))
 			continue;
 		done++;
