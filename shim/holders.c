@@ -140,6 +140,15 @@ void fork_end(void)
 bool fork_reset(void)
 {
 	uint32_t begun = atomic_load(&forks_begun);
+	bool announced = atomic_load(&forks_ended) != begun;
 
-	return atomic_exchange(&forks_ended, begun) != begun;
+	if (!announced)
+		atomic_store(&forks_begun, ++begun);
+	atomic_store(&forks_ended, begun);
+	return announced;
+}
+
+bool fork_seen(void)
+{
+	return atomic_load(&forks_begun) != 0;
 }

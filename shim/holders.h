@@ -38,5 +38,7 @@ void fork_begin(void);
 void fork_end(void);
 /* In the child. False: the fork was not announced by fork_begin(), so nobody counted its copies. */
 bool fork_reset(void);
+/* This process has forked, or is a fork child. */
+bool fork_seen(void);
 
 #endif

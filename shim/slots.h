@@ -32,6 +32,7 @@ enum {
 	SLOT_INHERITED = 1 << 11,  /* SLOT_CONN: this process has it by a fork */
 	SLOT_ULP = 1 << 12,	   /* the program set a ULP (kTLS) */
 	SLOT_SHARED = 1 << 13,	   /* another descriptor has it, or once had */
+	SLOT_ADDED_HERE = 1 << 14, /* SLOT_INHERITED: added to an epoll set since */
 };
 
 enum { SLOT_SETS = 2, SLOTS_MAX = 1 << 20 };

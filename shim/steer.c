@@ -14,6 +14,7 @@
 #include "shim/process.h"
 #include "shim/publish.h"
 #include "shim/raw.h"
+#include "shim/sets.h"
 #include "shim/slots.h"
 #include "shim/sock.h"
 
@@ -78,29 +79,6 @@ static void publish(const struct closing *c, enum wire_type type, enum close_act
 
 /* --- doing it --------------------------------------------------------------------------------- */
 
-/* A held socket stays in its epoll sets and would go on firing with a stale pointer. A set that
- * does not know it any more means that we do not know where it is. */
-static bool leave_epoll(const struct closing *c)
-{
-	bool left = true;
-
-	for (int i = 0; i < SLOT_SETS; i++) {
-		int epfd = atomic_load(&c->slot->set[i]) - 1;
-
-		if (epfd >= 0 && raw(SYS_epoll_ctl, epfd, EPOLL_CTL_DEL, c->fd, NULL) != 0)
-			left = false;
-	}
-	return left;
-}
-
-static bool in_epoll(const struct slot *slot)
-{
-	for (int i = 0; i < SLOT_SETS; i++)
-		if (atomic_load(&slot->set[i]))
-			return true;
-	return false;
-}
-
 static bool hand_over(const struct closing *c, enum wire_type type, enum close_action action,
 		      int how)
 {
@@ -150,14 +128,22 @@ static void steer(const struct closing *c)
 		set_linger(c->fd, 0, 0);
 	action = close_decide(c->has_policy ? &c->terms : NULL, &c->facts, NULL);
 	if (action == CLOSE_HAND_OVER) {
-		if (leave_epoll(c) && hand_over(c, WIRE_HAND_OVER, action, 0))
+		if (sets_leave(c->slot, c->fd) && hand_over(c, WIRE_HAND_OVER, action, 0))
 			return;
 		action = ending_without_daemon(c);
 	}
 	do_local(c, action);
 	if (c->facts.deferred)
-		leave_epoll(c); /* the daemon's duplicate keeps the file alive */
+		sets_leave(c->slot, c->fd); /* the daemon's duplicate keeps the file alive */
 	publish(c, WIRE_CLOSE, action);
+}
+
+/* A duplicate that is closed while in an epoll set can't be taken out of it any more. */
+static bool release(const struct closing *c)
+{
+	if (!holder_is_sole(c->cookie) && sets_known_here(c->slot, c->word))
+		holder_pin(c->cookie);
+	return holder_release(c->cookie);
 }
 
 void steer_closing(int fd)
@@ -170,10 +156,7 @@ void steer_closing(int fd)
 		return;
 	if (!facts_init(&c, fd, slot, slot_claim(slot)))
 		goto out;
-	/* A duplicate that is closed while in an epoll set can't be taken out of it any more. */
-	if (!holder_is_sole(c.cookie) && in_epoll(slot))
-		holder_pin(c.cookie);
-	c.facts.sole_owner = holder_release(c.cookie);
+	c.facts.sole_owner = release(&c);
 	if (!facts_gather(&c))
 		goto out;
 	if (c.facts.sole_owner)
@@ -242,13 +225,17 @@ pass:
 
 /* --- exit ------------------------------------------------------------------------------------- */
 
-/* Nothing is closed here: stdio has yet to flush, and the kernel closes soon. */
+/* Nothing is closed here: stdio has yet to flush, and the kernel closes soon. The program's epoll
+ * sets end with it, unless a fork may have shared them. */
 static void exit_one(const struct closing *c)
 {
 	enum close_action action = close_decide(c->has_policy ? &c->terms : NULL, &c->facts, NULL);
+	bool left = true;
 
+	if (action == CLOSE_HAND_OVER || c->facts.deferred)
+		left = sets_leave(c->slot, c->fd) || !fork_seen();
 	if (action == CLOSE_HAND_OVER) {
-		if (hand_over(c, WIRE_AT_EXIT, action, 0))
+		if (left && hand_over(c, WIRE_AT_EXIT, action, 0))
 			return;
 		action = ending_without_daemon(c);
 	}
@@ -275,7 +262,7 @@ void steer_exiting(void)
 		slot = slot_at(fd);
 		if (!facts_init(&c, fd, slot, slot_claim(slot)))
 			continue;
-		c.facts.sole_owner = holder_release(c.cookie);
+		c.facts.sole_owner = release(&c);
 		if (wire_now_ms() - start > EXIT_MS || !facts_gather(&c))
 			continue;
 		done++;
@@ -284,24 +271,4 @@ void steer_exiting(void)
 		else
 			publish(&c, WIRE_LET_GO, CLOSE_PASS);
 	}
-}
-
-/* --- epoll ---------------------------------------------------------------------------------- */
-
-void steer_epoll(int epfd, int op, int fd)
-{
-	struct slot *slot = slot_at(fd);
-	int32_t wanted = op == EPOLL_CTL_ADD ? 0 : epfd + 1;
-	int32_t value = op == EPOLL_CTL_ADD ? epfd + 1 : 0;
-
-	if (!slot || op == EPOLL_CTL_MOD || !process_enter())
-		return;
-	for (int i = 0; i < SLOT_SETS; i++) {
-		int32_t found = wanted;
-
-		if (atomic_compare_exchange_strong(&slot->set[i], &found, value))
-			return;
-	}
-	if (op == EPOLL_CTL_ADD)
-		slot_set_flag(fd, SLOT_EPOLL_LOST);
 }

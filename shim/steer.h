@@ -28,7 +28,4 @@ int steer_shutdown(int fd, int how);
 /* The process ends in an orderly way. */
 void steer_exiting(void);
 
-/* epoll_ctl() has succeeded. */
-void steer_epoll(int epfd, int op, int fd);
-
 #endif

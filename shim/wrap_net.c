@@ -7,6 +7,7 @@
 #include "shim/holders.h"
 #include "shim/process.h"
 #include "shim/raw.h"
+#include "shim/sets.h"
 #include "shim/slots.h"
 #include "shim/sock.h"
 #include "shim/steer.h"
@@ -248,9 +249,20 @@ int wrap_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 
 int wrap_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 {
-	int result = libc.epoll_ctl(epfd, op, fd, event);
+	struct sets_note note;
+	int result;
 
-	if (result == 0 && slot_word(fd))
-		steer_epoll(epfd, op, fd);
+	if (!slot_word(fd))
+		return libc.epoll_ctl(epfd, op, fd, event);
+	if (op != EPOLL_CTL_ADD) {
+		result = libc.epoll_ctl(epfd, op, fd, event);
+		if (op == EPOLL_CTL_DEL && result == 0)
+			sets_removed(epfd, fd);
+		return result;
+	}
+	note = sets_adding(epfd, fd);
+	result = libc.epoll_ctl(epfd, op, fd, event);
+	if (result != 0)
+		sets_not_added(epfd, fd, note);
 	return result;
 }

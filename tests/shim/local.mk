@@ -1,9 +1,12 @@
 # Small programs, one for each way in which interposers fail, compared with and without the shim.
 SHIM_TESTS += \
-	tests/shim/test-descriptors.sh
+	tests/shim/test-descriptors.sh \
+	tests/shim/test-epoll.sh
 
 SHIM_CASES = \
-	tests/shim/close_all
+	tests/shim/close_all \
+	tests/shim/epoll_sets \
+	tests/shim/epoll_threads
 
 # A case is its program, one source and what they share.
 check_PROGRAMS += $(SHIM_CASES)
@@ -11,5 +14,9 @@ case_shared = tests/shim/pair.c tests/shim/pair.h
 case_libs = -lpthread
 tests_shim_close_all_SOURCES = tests/shim/close_all.c $(case_shared)
 tests_shim_close_all_LDADD = $(case_libs)
+tests_shim_epoll_sets_SOURCES = tests/shim/epoll_sets.c $(case_shared)
+tests_shim_epoll_sets_LDADD = $(case_libs)
+tests_shim_epoll_threads_SOURCES = tests/shim/epoll_threads.c $(case_shared)
+tests_shim_epoll_threads_LDADD = $(case_libs)
 
 EXTRA_DIST += tests/shim/lib.sh
