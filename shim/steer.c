@@ -19,6 +19,7 @@
 #include "shim/sock.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/tcp.h>
 #include <stddef.h>
 #include <sys/socket.h>
@@ -119,6 +120,17 @@ static void do_local(const struct closing *c, enum close_action action)
 	}
 }
 
+/* The daemon's duplicate of a deferred shutdown keeps the file alive: the program is to hear
+ * nothing more of it, neither from an epoll set nor by SIGIO. */
+static void silence(const struct closing *c)
+{
+	long flags = raw(SYS_fcntl, c->fd, F_GETFL);
+
+	sets_leave(c->slot, c->fd);
+	if (flags >= 0 && flags & O_ASYNC)
+		raw(SYS_fcntl, c->fd, F_SETFL, flags & ~O_ASYNC);
+}
+
 static void steer(const struct closing *c)
 {
 	enum close_action action;
@@ -134,7 +146,7 @@ static void steer(const struct closing *c)
 	}
 	do_local(c, action);
 	if (c->facts.deferred)
-		sets_leave(c->slot, c->fd); /* the daemon's duplicate keeps the file alive */
+		silence(c);
 	publish(c, WIRE_CLOSE, action);
 }
 

@@ -211,7 +211,7 @@ int wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t le
 {
 	int result = libc.setsockopt(fd, level, name, value, len);
 
-	if (level == IPPROTO_TCP && name == TCP_ULP && result == 0)
+	if (level == IPPROTO_TCP && (name == TCP_ULP || name == TCP_REPAIR) && result == 0)
 		slot_set_flag(fd, SLOT_ULP);
 	if (level == SOL_SOCKET && name == SO_LINGER && result == 0 && slot_word(fd)) {
 		const struct linger *linger = value;

@@ -1,12 +1,14 @@
 # Small programs, one for each way in which interposers fail, compared with and without the shim.
 SHIM_TESTS += \
 	tests/shim/test-descriptors.sh \
-	tests/shim/test-epoll.sh
+	tests/shim/test-epoll.sh \
+	tests/shim/test-sockets.sh
 
 SHIM_CASES = \
 	tests/shim/close_all \
 	tests/shim/epoll_sets \
-	tests/shim/epoll_threads
+	tests/shim/epoll_threads \
+	tests/shim/sock_kinds
 
 # A case is its program, one source and what they share.
 check_PROGRAMS += $(SHIM_CASES)
@@ -18,5 +20,7 @@ tests_shim_epoll_sets_SOURCES = tests/shim/epoll_sets.c $(case_shared)
 tests_shim_epoll_sets_LDADD = $(case_libs)
 tests_shim_epoll_threads_SOURCES = tests/shim/epoll_threads.c $(case_shared)
 tests_shim_epoll_threads_LDADD = $(case_libs)
+tests_shim_sock_kinds_SOURCES = tests/shim/sock_kinds.c $(case_shared)
+tests_shim_sock_kinds_LDADD = $(case_libs)
 
 EXTRA_DIST += tests/shim/lib.sh
