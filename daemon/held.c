@@ -208,6 +208,17 @@ static void set_wait(struct held *held)
 	held->deadline_ms = now + wait;
 }
 
+void held_close_other_end(struct held *held)
+{
+	if (!held->owned ||
+	    !self_close_other_end(held->custody->parts.conns, held->custody->parts.closer,
+				  &held->local, &held->remote))
+		return;
+	held->waited = true; /* its FIN is on its way, whatever patience thinks of it */
+	held->deadline_ms = wire_now_ms() + held->grace_ms;
+	evtimer_del(&held->timer);
+}
+
 void held_begin(struct held *held, const struct sock_look *look)
 {
 	struct conn *conn = conn_find(held->custody->parts.conns, held->cookie);
@@ -218,11 +229,7 @@ void held_begin(struct held *held, const struct sock_look *look)
 	if (held->type != WIRE_AT_EXIT)
 		set_wait(held);
 	evtimer_assign(&held->timer, held->custody->parts.base, on_event, held);
-	if (held->owned &&
-	    self_close_other_end(held->custody->parts.conns, &held->local, &held->remote)) {
-		held->waited = true; /* its FIN is on its way, whatever patience thinks of it */
-		held->deadline_ms = held->began_ms + held->grace_ms;
-	}
+	held_close_other_end(held);
 	examine(held, look);
 }
 

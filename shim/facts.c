@@ -134,6 +134,7 @@ bool facts_init(struct closing *c, int fd, struct slot *slot, uint32_t word)
 		return false;
 	memset(&c->facts, 0, sizeof(c->facts));
 	c->patience = PATIENCE_ASKED;
+	c->obstacle = WHY_STATE;
 	c->fd = fd;
 	c->word = word;
 	c->slot = slot;

@@ -26,6 +26,7 @@ struct closing {
 	bool late;   /* see enum wire_hint */
 	bool unsent; /* corked, or held back by Nagle or MSG_MORE */
 	enum wire_patience patience;
+	enum close_reason obstacle; /* why it is not handed over, or WHY_PEER_FIRST */
 };
 
 /* Fills in what is known of a tracked connection; the slot may be claimed (cleared) or not. False:

@@ -68,6 +68,7 @@ static void fill_record(const struct closing *c, struct wire_record *record, enu
 	record->late = c->late;
 	record->patience = (uint8_t)c->patience;
 	record->rtt_us = c->facts.rtt_us;
+	record->why = (uint8_t)c->obstacle;
 }
 
 static void publish(const struct closing *c, enum wire_type type, enum close_action action)
@@ -76,6 +77,19 @@ static void publish(const struct closing *c, enum wire_type type, enum close_act
 
 	fill_record(c, &record, type, action);
 	channel_publish(&record);
+}
+
+/* Why its FIN was or will be the first one, though the policy would have the peer's. */
+static enum close_reason obstacle_of(const struct closing *c)
+{
+	enum close_reason why = close_obstacle(c->has_policy ? &c->terms : NULL, &c->facts);
+	enum close_reason shut = (enum close_reason)(c->word >> SLOT_SHUT_WHY);
+
+	if (why != WHY_SHUT)
+		return why;
+	if (facts_side(c, CLOSE_PASS) == SIDE_RESET)
+		return WHY_STATE;
+	return close_reason_missed(shut) ? shut : why;
 }
 
 /* --- doing it --------------------------------------------------------------------------------- */
@@ -131,7 +145,7 @@ static void silence(const struct closing *c)
 		raw(SYS_fcntl, c->fd, F_SETFL, flags & ~O_ASYNC);
 }
 
-static void steer(const struct closing *c)
+static void steer(struct closing *c)
 {
 	enum close_action action;
 
@@ -139,9 +153,13 @@ static void steer(const struct closing *c)
 	    c->facts.app_linger)
 		set_linger(c->fd, 0, 0);
 	action = close_decide(c->has_policy ? &c->terms : NULL, &c->facts, NULL);
+	c->obstacle = obstacle_of(c);
 	if (action == CLOSE_HAND_OVER) {
-		if (sets_leave(c->slot, c->fd) && hand_over(c, WIRE_HAND_OVER, action, 0))
+		bool left = sets_leave(c->slot, c->fd);
+
+		if (left && hand_over(c, WIRE_HAND_OVER, action, 0))
 			return;
+		c->obstacle = left ? WHY_NO_DAEMON : WHY_UNSAFE;
 		action = ending_without_daemon(c);
 	}
 	do_local(c, action);
@@ -151,11 +169,10 @@ static void steer(const struct closing *c)
 }
 
 /* A duplicate that is closed while in an epoll set can't be taken out of it any more. */
-static bool release(const struct closing *c)
+static void pin_if_in_sets(const struct closing *c)
 {
 	if (!holder_is_sole(c->cookie) && sets_known_here(c->slot, c->word))
 		holder_pin(c->cookie);
-	return holder_release(c->cookie);
 }
 
 void steer_closing(int fd)
@@ -163,18 +180,25 @@ void steer_closing(int fd)
 	struct slot *slot = slot_at(fd);
 	struct closing c;
 	int saved = errno;
+	bool counted;
 
 	if (!slot || !process_enter())
 		return;
 	if (!facts_init(&c, fd, slot, slot_claim(slot)))
 		goto out;
-	c.facts.sole_owner = release(&c);
+	pin_if_in_sets(&c);
+	counted = holder_is_counted(c.cookie);
+	c.facts.sole_owner = holder_release(c.cookie);
 	if (!facts_gather(&c))
 		goto out;
-	if (c.facts.sole_owner)
+	if (c.facts.sole_owner) {
 		steer(&c);
-	else
+	} else {
+		/* While all holders are known, the last one's close is the one to speak of. */
+		c.obstacle =
+			counted || c.facts.state != STATE_ESTABLISHED ? WHY_STATE : obstacle_of(&c);
 		publish(&c, WIRE_LET_GO, CLOSE_PASS);
+	}
 out:
 	errno = saved;
 }
@@ -191,12 +215,12 @@ void steer_closing_range(unsigned int first, unsigned int last)
 /* --- shutdown --------------------------------------------------------------------------------- */
 
 /* The program's own shutdown, and what it makes of the close side. */
-static int pass_shutdown(int fd, int how, unsigned int state)
+static int pass_shutdown(int fd, int how, unsigned int state, enum close_reason why)
 {
 	int result = libc.shutdown(fd, how);
 
 	if (result == 0 && state == STATE_ESTABLISHED)
-		slot_set_flag(fd, SLOT_SHUT_FIRST);
+		slot_set_flag(fd, SLOT_SHUT_FIRST | (uint32_t)why << SLOT_SHUT_WHY);
 	else if (result == 0 && state == STATE_CLOSE_WAIT)
 		slot_set_flag(fd, SLOT_SHUT_LATER);
 	return result;
@@ -216,6 +240,7 @@ static bool defer(const struct closing *c, int how)
 int steer_shutdown(int fd, int how)
 {
 	struct slot *slot = slot_at(fd);
+	enum close_reason why;
 	struct closing c;
 	int saved = errno;
 
@@ -226,10 +251,12 @@ int steer_shutdown(int fd, int how)
 	if (!facts_gather(&c))
 		goto pass;
 	errno = saved;
-	if (shutdown_decide(c.has_policy ? &c.terms : NULL, &c.facts, NULL) == CLOSE_DEFER &&
-	    defer(&c, how))
-		return 0;
-	return pass_shutdown(fd, how, c.facts.state);
+	if (shutdown_decide(c.has_policy ? &c.terms : NULL, &c.facts, &why) == CLOSE_DEFER) {
+		if (defer(&c, how))
+			return 0;
+		why = WHY_NO_DAEMON;
+	}
+	return pass_shutdown(fd, how, c.facts.state, why);
 pass:
 	errno = saved;
 	return libc.shutdown(fd, how);
@@ -239,16 +266,18 @@ pass:
 
 /* Nothing is closed here: stdio has yet to flush, and the kernel closes soon. The program's epoll
  * sets end with it, unless a fork may have shared them. */
-static void exit_one(const struct closing *c)
+static void exit_one(struct closing *c)
 {
 	enum close_action action = close_decide(c->has_policy ? &c->terms : NULL, &c->facts, NULL);
 	bool left = true;
 
 	if (action == CLOSE_HAND_OVER || c->facts.deferred)
 		left = sets_leave(c->slot, c->fd) || !fork_seen();
+	c->obstacle = obstacle_of(c);
 	if (action == CLOSE_HAND_OVER) {
 		if (left && hand_over(c, WIRE_AT_EXIT, action, 0))
 			return;
+		c->obstacle = left ? WHY_NO_DAEMON : WHY_UNSAFE;
 		action = ending_without_daemon(c);
 	}
 	if (action == CLOSE_QUIET)
@@ -274,7 +303,8 @@ void steer_exiting(void)
 		slot = slot_at(fd);
 		if (!facts_init(&c, fd, slot, slot_claim(slot)))
 			continue;
-		c.facts.sole_owner = release(&c);
+		pin_if_in_sets(&c);
+		c.facts.sole_owner = holder_release(c.cookie);
 		if (wire_now_ms() - start > EXIT_MS || !facts_gather(&c))
 			continue;
 		done++;
