@@ -60,7 +60,7 @@ bool rules_init(const char *text)
 		size_t len;
 
 		if (take_word(&text, "policy=", named, sizeof(named)) ||
-		    take_word(&text, "tag=", NULL, 0))
+		    take_word(&text, "tag=", NULL, 0) || take_word(&text, "filters=", NULL, 0))
 			continue;
 		len = strcspn(text, ",");
 		if (end != rest)

@@ -168,6 +168,17 @@ static void leave_alone(int fd, uint64_t cookie)
 		slot_clear(fd);
 }
 
+static void pin_one(int fd, uint64_t cookie)
+{
+	(void)fd;
+	holder_pin(cookie);
+}
+
+void share_pin_all(void)
+{
+	each_socket(pin_one);
+}
+
 void share_uncounted(void)
 {
 	each_socket(leave_alone);

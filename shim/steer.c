@@ -35,7 +35,7 @@ void steer_opened(int fd, uint32_t flags, const struct endpoint *local,
 	struct policy_terms terms;
 	uint32_t word = SLOT_CONN | flags;
 
-	if (!cookie || !slot_at(fd))
+	if (!cookie || !slot_ready(fd))
 		return;
 	if (local)
 		info.local = *local;

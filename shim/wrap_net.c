@@ -39,7 +39,7 @@ static uint32_t adopt(int fd)
 
 	if (word)
 		return process_enter() ? word : 0;
-	if (!is_tcp(fd) || !process_start() || !slot_at(fd))
+	if (!process_may_ask() || !is_tcp(fd) || !process_start() || !slot_ready(fd))
 		return 0;
 	word = SLOT_SOCKET | SLOT_SHARED | sock_options(fd);
 	slot_fill(fd, word, 0, NULL, false);

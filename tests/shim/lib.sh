@@ -11,7 +11,8 @@
 #                                   none). AT-LEAST is what the counters must show in `peer`: a
 #                                   number of hand-overs (deferred shutdowns and at-exit copies
 #                                   count); 0 for active, but exactly none handed over; `inert` if
-#                                   the shim cannot work in it, and must not be in the way.
+#                                   the shim cannot work in it, must see nothing and must not be in
+#                                   the way.
 #   case_modes="watch peer"         leaves some out
 #   case_opens=N                    that many connections must be seen, not just one
 #   case_env=(A=B...)               more environment
@@ -58,7 +59,7 @@ case_active() {
 	case_seen="$sessions sessions, $opens opens, $hands handed over"
 	[ "$now" = 0 ] || return 1
 	case $case_want in
-	inert) true ;;
+	inert) [ "$opens" = 0 ] && [ "$hands" = 0 ] ;;
 	0) [ "$opens" -ge "$case_opens" ] && [ "$hands" = 0 ] ;;
 	*) [ "$opens" -ge "$case_opens" ] && [ "$hands" -ge "$case_want" ] ;;
 	esac

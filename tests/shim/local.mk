@@ -1,9 +1,13 @@
 # Small programs, one for each way in which interposers fail, compared with and without the shim.
 SHIM_TESTS += \
-	tests/shim/test-descriptors.sh
+	tests/shim/test-descriptors.sh \
+	tests/shim/test-sandboxes.sh \
+	tests/shim/test-seccomp.sh
 
 SHIM_CASES = \
-	tests/shim/close_all
+	tests/shim/close_all \
+	tests/shim/sandbox \
+	tests/shim/seccomp
 
 # A case is its program, one source and what they share.
 check_PROGRAMS += $(SHIM_CASES)
@@ -11,5 +15,9 @@ case_shared = tests/shim/pair.c tests/shim/pair.h
 case_libs = -lpthread
 tests_shim_close_all_SOURCES = tests/shim/close_all.c $(case_shared)
 tests_shim_close_all_LDADD = $(case_libs)
+tests_shim_sandbox_SOURCES = tests/shim/sandbox.c $(case_shared)
+tests_shim_sandbox_LDADD = $(case_libs)
+tests_shim_seccomp_SOURCES = tests/shim/seccomp.c tests/shim/filter.c tests/shim/filter.h $(case_shared)
+tests_shim_seccomp_LDADD = $(case_libs)
 
 EXTRA_DIST += tests/shim/lib.sh
