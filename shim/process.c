@@ -3,12 +3,14 @@
 
 #include "common/wire.h"
 #include "shim/channel.h"
+#include "shim/clock.h"
 #include "shim/holders.h"
 #include "shim/raw.h"
 #include "shim/rules.h"
 #include "shim/share.h"
 #include "shim/slots.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -59,6 +61,18 @@ static void read_filters(void)
 		filters_allowed = filters_allowed * 10 + *at - '0';
 }
 
+/* Is this the library that the program's calls reach first? It is not if it was opened as a plugin,
+ * or if another copy comes before it: two would steer each close twice. */
+__attribute__((visibility("default"))) const char libcloseside_first = 1;
+
+static bool is_first(void)
+{
+	return dlsym(RTLD_DEFAULT, "libcloseside_first") == (const void *)&libcloseside_first;
+}
+
+/* Not glibc's programs have other structures; there we only pass calls on. */
+extern const char *gnu_get_libc_version(void) __attribute__((weak));
+
 void process_settings(void)
 {
 	const char *text, *query;
@@ -67,8 +81,8 @@ void process_settings(void)
 		return;
 	settings_read = true;
 	text = getenv("CLOSESIDE_DISABLE");
-	if ((text && !strcmp(text, "1")) || getauxval(AT_SECURE) ||
-	    !wire_split_socket(getenv("CLOSESIDE_SOCKET"), socket_path, &query) ||
+	if ((text && !strcmp(text, "1")) || getauxval(AT_SECURE) || !gnu_get_libc_version ||
+	    !is_first() || !wire_split_socket(getenv("CLOSESIDE_SOCKET"), socket_path, &query) ||
 	    strlen(query) >= sizeof(options)) {
 		atomic_store(&state, INERT);
 		return;
@@ -103,7 +117,8 @@ static bool ends_with(const char *text, const char *end)
 static void read_unit(void)
 {
 	static const char *const kinds[] = {".service", ".scope", ".socket", ".slice"};
-	char text[512], *path, *save;
+	static char text[512];
+	char *path, *save;
 
 	read_file("/proc/self/cgroup", text, sizeof(text));
 	path = strstr(text, "0::");
@@ -224,6 +239,7 @@ static bool start(void)
 	bool ready = enough_descriptors() && read_self() && wiped_init() && holders_init() &&
 		     rules_init(options) && slots_init();
 
+	clock_init();
 	if (ready)
 		rules_daemon_alive(); /* maps the page, before another thread looks for it */
 	return ready;

@@ -9,6 +9,7 @@
 #include "common/wire.h"
 #include "shim/apply.h"
 #include "shim/channel.h"
+#include "shim/clock.h"
 #include "shim/facts.h"
 #include "shim/libc.h"
 #include "shim/process.h"
@@ -261,7 +262,7 @@ static void exit_one(const struct closing *c)
 
 void steer_exiting(void)
 {
-	uint64_t start = wire_now_ms();
+	uint64_t start = clock_now_ms();
 	int high = slots_high(), done = 0;
 
 	if (!process_enter())
@@ -276,7 +277,7 @@ void steer_exiting(void)
 		if (!facts_init(&c, fd, slot, slot_claim(slot)))
 			continue;
 		c.facts.sole_owner = holder_release(c.cookie);
-		if (wire_now_ms() - start > EXIT_MS || !facts_gather(&c))
+		if (clock_now_ms() - start > EXIT_MS || !facts_gather(&c))
 			continue;
 		done++;
 		if (c.facts.sole_owner)

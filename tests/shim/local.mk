@@ -1,11 +1,14 @@
 # Small programs, one for each way in which interposers fail, compared with and without the shim.
 SHIM_TESTS += \
 	tests/shim/test-descriptors.sh \
+	tests/shim/test-libraries.sh \
 	tests/shim/test-sandboxes.sh \
 	tests/shim/test-seccomp.sh
 
 SHIM_CASES = \
 	tests/shim/close_all \
+	tests/shim/plugins \
+	tests/shim/rounds \
 	tests/shim/sandbox \
 	tests/shim/seccomp
 
@@ -19,5 +22,9 @@ tests_shim_sandbox_SOURCES = tests/shim/sandbox.c $(case_shared)
 tests_shim_sandbox_LDADD = $(case_libs)
 tests_shim_seccomp_SOURCES = tests/shim/seccomp.c tests/shim/filter.c tests/shim/filter.h $(case_shared)
 tests_shim_seccomp_LDADD = $(case_libs)
+tests_shim_plugins_SOURCES = tests/shim/plugins.c $(case_shared)
+tests_shim_plugins_LDADD = $(case_libs)
+tests_shim_rounds_SOURCES = tests/shim/rounds.c $(case_shared)
+tests_shim_rounds_LDADD = $(case_libs)
 
-EXTRA_DIST += tests/shim/lib.sh
+EXTRA_DIST += tests/shim/lib.sh tests/shim/plugin.c tests/shim/plugin.h
