@@ -262,11 +262,12 @@ static void exit_one(const struct closing *c)
 
 void steer_exiting(void)
 {
-	uint64_t start = clock_now_ms();
 	int high = slots_high(), done = 0;
+	uint64_t start;
 
 	if (!process_enter())
 		return;
+	start = clock_now_ms();
 	for (int fd = 0; fd < high && done < EXIT_MAX; fd++) {
 		struct slot *slot;
 		struct closing c;

@@ -1,6 +1,7 @@
 # Small programs, one for each way in which interposers fail, compared with and without the shim.
 SHIM_TESTS += \
 	tests/shim/test-descriptors.sh \
+	tests/shim/test-languages.sh \
 	tests/shim/test-libraries.sh \
 	tests/shim/test-sandboxes.sh \
 	tests/shim/test-seccomp.sh
@@ -27,4 +28,6 @@ tests_shim_plugins_LDADD = $(case_libs)
 tests_shim_rounds_SOURCES = tests/shim/rounds.c $(case_shared)
 tests_shim_rounds_LDADD = $(case_libs)
 
-EXTRA_DIST += tests/shim/lib.sh tests/shim/plugin.c tests/shim/plugin.h
+EXTRA_DIST += tests/shim/lib.sh tests/shim/plugin.c tests/shim/plugin.h \
+	tests/shim/Speak.java tests/shim/speak.mjs tests/shim/speak.pl tests/shim/speak.py \
+	tests/shim/speak.rb

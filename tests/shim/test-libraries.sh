@@ -80,10 +80,11 @@ cat >"$dir/audit.c" <<<'unsigned int la_version(unsigned int v) { return v; }'
 gcc -shared -fPIC -o "$dir/audit.so" "$dir/audit.c"
 same LD_AUDIT 9 sh -c 'LD_AUDIT=$0 exec "$@"' "$dir/audit.so" "$rounds"
 
-# --- debuggers ---
+# --- debuggers, without what they say of themselves ---
 case_modes="watch peer"
 same strace 9 strace -f -o /dev/null "$rounds"
 same "strace with a filter" inert strace -f --seccomp-bpf -e trace=connect -o /dev/null "$rounds"
 same valgrind 9 valgrind -q --error-exitcode=9 "$rounds"
-same gdb 9 gdb -nx -q -batch -ex 'set print thread-events off' -ex run "$rounds"
+# shellcheck disable=SC2016 # sh expands it
+same gdb 9 sh -c 'gdb -nx -q -batch -ex "handle SIGUSR1 nostop noprint" -ex run "$0" 2>&1 | grep -v "^\["' "$rounds"
 finish
