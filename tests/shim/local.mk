@@ -4,7 +4,8 @@ SHIM_TESTS += \
 	tests/shim/test-languages.sh \
 	tests/shim/test-libraries.sh \
 	tests/shim/test-sandboxes.sh \
-	tests/shim/test-seccomp.sh
+	tests/shim/test-seccomp.sh \
+	tests/shim/test-servers.sh
 
 SHIM_CASES = \
 	tests/shim/close_all \
