@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "shim/channel.h"
 
+#include "shim/clock.h"
 #include "shim/process.h"
 #include "shim/publish.h"
 #include "shim/raw.h"
@@ -54,7 +55,7 @@ static bool is_ours(int fd)
 static bool is_ours_still(int fd)
 {
 	static _Atomic uint64_t asked_ms;
-	uint64_t now = wire_now_ms();
+	uint64_t now = clock_now_ms();
 
 	if (atomic_load_explicit(&asked_ms, memory_order_relaxed) == now)
 		return true;
@@ -126,9 +127,12 @@ static int connect_daemon(void)
 
 static bool say_hello(int fd)
 {
-	struct wire_hello hello = {
-		.magic = WIRE_MAGIC, .version = WIRE_VERSION, .size = sizeof(hello)};
+	/* One thread opens the channel at a time; a signal handler's stack may be small. */
+	static struct wire_hello hello;
 	struct rlimit limit;
+
+	hello = (struct wire_hello){
+		.magic = WIRE_MAGIC, .version = WIRE_VERSION, .size = sizeof(hello)};
 
 	if (raw(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &limit) == 0)
 		hello.nofile = limit.rlim_cur > UINT32_MAX ? UINT32_MAX : (uint32_t)limit.rlim_cur;
@@ -162,7 +166,7 @@ static void forget_session(void)
 
 static bool due(void)
 {
-	uint64_t now = wire_now_ms(), last = atomic_load(&last_try_ms);
+	uint64_t now = clock_now_ms(), last = atomic_load(&last_try_ms);
 
 	if (last != 0 && now - last < RETRY_MS)
 		return false;
