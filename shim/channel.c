@@ -8,6 +8,7 @@
 #include "shim/rules.h"
 #include "shim/slots.h"
 #include "shim/sock.h"
+#include "shim/turn.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -30,7 +31,7 @@ enum {
 static _Atomic int number = -1;
 static _Atomic uint64_t identity; /* SO_COOKIE of the socket: the number alone proves nothing */
 static _Atomic bool up;		  /* false: broken, but the number is still ours */
-static _Atomic bool opening;
+static _Atomic int opening;	  /* the thread that opens it, or 0 */
 static _Atomic uint64_t last_try_ms;
 
 static _Atomic(struct session_page *) session;
@@ -166,21 +167,23 @@ static void forget_session(void)
 
 static bool due(void)
 {
-	uint64_t now = clock_now_ms(), last = atomic_load(&last_try_ms);
+	uint64_t last = atomic_load(&last_try_ms);
 
-	if (last != 0 && now - last < RETRY_MS)
-		return false;
-	atomic_store(&last_try_ms, now);
-	return true;
+	return last == 0 || clock_now_ms() - last >= RETRY_MS;
 }
 
 void channel_open(void)
 {
-	int fd;
+	int by = atomic_load(&opening), fd;
 
-	if (atomic_load(&up) || atomic_exchange(&opening, true))
+	if (atomic_load(&up) || (!by && !due()))
 		return;
-	if (!atomic_load(&up) && due() && (fd = connect_daemon()) >= 0) {
+	if (by || !atomic_compare_exchange_strong(&opening, &by, turn_self())) {
+		turn_await(&opening, by, by);
+		return;
+	}
+	atomic_store(&last_try_ms, clock_now_ms());
+	if (!atomic_load(&up) && (fd = connect_daemon()) >= 0) {
 		if (say_hello(fd)) {
 			forget_session();
 			settle(fd);
@@ -190,7 +193,8 @@ void channel_open(void)
 			raw(SYS_close, fd);
 		}
 	}
-	atomic_store(&opening, false);
+	atomic_store(&opening, 0);
+	turn_done(&opening);
 }
 
 /* Mapped elsewhere and found good first, for what fails half-way must not leave a hole. A thread
@@ -383,7 +387,7 @@ void channel_forget(void)
 	session_place = NULL;
 	atomic_store(&number, -1);
 	atomic_store(&up, false);
-	atomic_store(&opening, false);
+	atomic_store(&opening, 0);
 	atomic_store(&last_try_ms, 0);
 	forget_session();
 }

@@ -10,6 +10,7 @@
 #include "shim/rules.h"
 #include "shim/share.h"
 #include "shim/slots.h"
+#include "shim/turn.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -26,6 +27,7 @@ enum { OFF, STARTING, ON, INERT };
 enum { NOFILE_LEAST = 64 }; /* fewer descriptors than that: we take none of them */
 
 static _Atomic int state;
+static _Atomic int starter, starter_pid; /* the thread, while STARTING */
 
 /* One page that a fork wipes and a vfork does not (MADV_WIPEONFORK, Linux 4.14). */
 struct wiped {
@@ -268,13 +270,12 @@ static bool start(void)
 
 bool process_start(void)
 {
-	int now = atomic_load_explicit(&state, memory_order_acquire), saved = errno;
+	int now = atomic_load_explicit(&state, memory_order_acquire), saved = errno, by;
 	bool on;
 
-	/* Another thread is starting it: a dozen system calls, so that its policies hold here too.
-	 */
-	for (int i = 0; now == STARTING && i < 1000; i++) {
-		raw(SYS_sched_yield);
+	/* The child of a fork that came amidst it has nobody to wait for. */
+	if (now == STARTING && (!(by = atomic_load(&starter_pid)) || by == raw(SYS_getpid))) {
+		turn_await(&state, STARTING, atomic_load(&starter));
 		now = atomic_load_explicit(&state, memory_order_acquire);
 	}
 	if (now != OFF)
@@ -284,8 +285,11 @@ bool process_start(void)
 	now = OFF;
 	if (!atomic_compare_exchange_strong(&state, &now, STARTING))
 		return process_start();
+	atomic_store(&starter, turn_self());
+	atomic_store(&starter_pid, (int)raw(SYS_getpid));
 	on = start();
 	atomic_store(&state, on ? ON : INERT);
+	turn_done(&state);
 	errno = saved;
 	return on;
 }
