@@ -8,6 +8,7 @@
 
 curl_src=$suites_cache/curl-src
 curl_built=$suites_cache/curl.built
+# shellcheck disable=SC2034 # for run.sh
 suite_together=yes
 
 # A debug build, for some tests need one. Left out is what curl can do besides (HTTP/2, LDAP, SSH).

@@ -12,6 +12,7 @@
 
 libevent_src=$suites_cache/libevent-src
 libevent_built=$suites_cache/libevent.built
+# shellcheck disable=SC2034 # for run.sh
 suite_together=yes
 
 libevent_build()

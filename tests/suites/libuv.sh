@@ -10,6 +10,7 @@
 
 libuv_src=$suites_cache/libuv-src
 libuv_built=$suites_cache/libuv.built
+# shellcheck disable=SC2034 # for run.sh
 suite_user=nobody
 
 libuv_build()
