@@ -15,11 +15,13 @@
 #include "shim/process.h"
 #include "shim/publish.h"
 #include "shim/raw.h"
+#include "shim/sets.h"
 #include "shim/share.h"
 #include "shim/slots.h"
 #include "shim/sock.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/tcp.h>
 #include <stddef.h>
 #include <sys/socket.h>
@@ -94,29 +96,6 @@ static enum close_reason obstacle_of(const struct closing *c)
 
 /* --- doing it --------------------------------------------------------------------------------- */
 
-/* A held socket stays in its epoll sets and would go on firing with a stale pointer. A set that
- * does not know it any more means that we do not know where it is. */
-static bool leave_epoll(const struct closing *c)
-{
-	bool left = true;
-
-	for (int i = 0; i < SLOT_SETS; i++) {
-		int epfd = atomic_load(&c->slot->set[i]) - 1;
-
-		if (epfd >= 0 && raw(SYS_epoll_ctl, epfd, EPOLL_CTL_DEL, c->fd, NULL) != 0)
-			left = false;
-	}
-	return left;
-}
-
-static bool in_epoll(const struct slot *slot)
-{
-	for (int i = 0; i < SLOT_SETS; i++)
-		if (atomic_load(&slot->set[i]))
-			return true;
-	return false;
-}
-
 static bool hand_over(const struct closing *c, enum wire_type type, enum close_action action,
 		      int how)
 {
@@ -157,6 +136,17 @@ static void do_local(const struct closing *c, enum close_action action)
 	}
 }
 
+/* The daemon's duplicate of a deferred shutdown keeps the file alive: the program is to hear
+ * nothing more of it, neither from an epoll set nor by SIGIO. */
+static void silence(const struct closing *c)
+{
+	long flags = raw(SYS_fcntl, c->fd, F_GETFL);
+
+	sets_leave(c->slot, c->fd);
+	if (flags >= 0 && flags & O_ASYNC)
+		raw(SYS_fcntl, c->fd, F_SETFL, flags & ~O_ASYNC);
+}
+
 /* True: it was handed over. */
 static bool steer(struct closing *c)
 {
@@ -168,7 +158,7 @@ static bool steer(struct closing *c)
 	action = close_decide(c->has_policy ? &c->terms : NULL, &c->facts, NULL);
 	c->obstacle = obstacle_of(c);
 	if (action == CLOSE_HAND_OVER) {
-		bool left = leave_epoll(c);
+		bool left = sets_leave(c->slot, c->fd);
 
 		if (left && hand_over(c, WIRE_HAND_OVER, action, 0))
 			return true;
@@ -177,7 +167,7 @@ static bool steer(struct closing *c)
 	}
 	do_local(c, action);
 	if (c->facts.deferred)
-		leave_epoll(c); /* the daemon's duplicate keeps the file alive */
+		silence(c);
 	publish(c, WIRE_CLOSE, action);
 	return false;
 }
@@ -188,6 +178,13 @@ static bool let_go(const struct closing *c, struct fork_mark mark)
 	if (share_copied_since(c->fd, mark))
 		holder_pin(c->cookie);
 	return holder_release(c->cookie);
+}
+
+/* A duplicate that is closed while in an epoll set can't be taken out of it any more. */
+static void pin_if_in_sets(const struct closing *c)
+{
+	if (!holder_is_sole(c->cookie) && sets_known_here(c->slot, c->word))
+		holder_pin(c->cookie);
 }
 
 void steer_closing(int fd)
@@ -204,9 +201,7 @@ void steer_closing(int fd)
 	mark = fork_mark();
 	if (!facts_init(&c, fd, slot, slot_claim(slot)))
 		goto out;
-	/* A duplicate that is closed while in an epoll set can't be taken out of it any more. */
-	if (!holder_is_sole(c.cookie) && in_epoll(slot))
-		holder_pin(c.cookie);
+	pin_if_in_sets(&c);
 	counted = holder_is_counted(c.cookie);
 	c.facts.sole_owner = let_go(&c, mark);
 	if (!facts_gather(&c))
@@ -310,16 +305,20 @@ bool steer_is_shut(int fd)
 
 /* --- exit ------------------------------------------------------------------------------------- */
 
-/* Nothing is closed here: stdio has yet to flush, and the kernel closes soon. */
+/* Nothing is closed here: stdio has yet to flush, and the kernel closes soon. The program's epoll
+ * sets end with it, unless a fork may have shared them. */
 static void exit_one(struct closing *c)
 {
 	enum close_action action = close_decide(c->has_policy ? &c->terms : NULL, &c->facts, NULL);
+	bool left = true;
 
+	if (action == CLOSE_HAND_OVER || c->facts.deferred)
+		left = sets_leave(c->slot, c->fd) || !fork_seen();
 	c->obstacle = obstacle_of(c);
 	if (action == CLOSE_HAND_OVER) {
-		if (hand_over(c, WIRE_AT_EXIT, action, 0))
+		if (left && hand_over(c, WIRE_AT_EXIT, action, 0))
 			return;
-		c->obstacle = WHY_NO_DAEMON;
+		c->obstacle = left ? WHY_NO_DAEMON : WHY_UNSAFE;
 		action = ending_without_daemon(c);
 	}
 	if (action == CLOSE_QUIET)
@@ -346,6 +345,7 @@ void steer_exiting(void)
 		slot = slot_at(fd);
 		if (!facts_init(&c, fd, slot, slot_claim(slot)))
 			continue;
+		pin_if_in_sets(&c);
 		c.facts.sole_owner = let_go(&c, mark);
 		if (wire_now_ms() - start > EXIT_MS || !facts_gather(&c))
 			continue;
@@ -355,24 +355,4 @@ void steer_exiting(void)
 		else
 			publish(&c, WIRE_LET_GO, CLOSE_PASS);
 	}
-}
-
-/* --- epoll ---------------------------------------------------------------------------------- */
-
-void steer_epoll(int epfd, int op, int fd)
-{
-	struct slot *slot = slot_at(fd);
-	int32_t wanted = op == EPOLL_CTL_ADD ? 0 : epfd + 1;
-	int32_t value = op == EPOLL_CTL_ADD ? epfd + 1 : 0;
-
-	if (!slot || op == EPOLL_CTL_MOD || !process_enter())
-		return;
-	for (int i = 0; i < SLOT_SETS; i++) {
-		int32_t found = wanted;
-
-		if (atomic_compare_exchange_strong(&slot->set[i], &found, value))
-			return;
-	}
-	if (op == EPOLL_CTL_ADD)
-		slot_set_flag(fd, SLOT_EPOLL_LOST);
 }

@@ -37,7 +37,4 @@ extern _Atomic bool steer_defers; /* false: nowhere */
 /* The process ends in an orderly way. */
 void steer_exiting(void);
 
-/* epoll_ctl() has succeeded. */
-void steer_epoll(int epfd, int op, int fd);
-
 #endif

@@ -1,6 +1,8 @@
 # Small programs, one for each way in which interposers fail, compared with and without the shim.
 SHIM_TESTS += \
 	tests/shim/test-descriptors.sh \
+	tests/shim/test-epoll.sh \
+	tests/shim/test-sockets.sh \
 	tests/shim/test-processes.sh \
 	tests/shim/test-shutdown.sh
 
@@ -10,6 +12,9 @@ SHIM_CASES = \
 	tests/shim/close_all \
 	tests/shim/duplicates \
 	tests/shim/forks \
+	tests/shim/epoll_sets \
+	tests/shim/epoll_threads \
+	tests/shim/sock_kinds \
 	tests/shim/shut_write \
 	tests/shim/spawns
 
@@ -31,5 +36,11 @@ tests_shim_spawns_SOURCES = tests/shim/spawns.c $(case_shared)
 tests_shim_spawns_LDADD = $(case_libs)
 tests_shim_bad_pointers_SOURCES = tests/shim/bad_pointers.c $(case_shared)
 tests_shim_bad_pointers_LDADD = $(case_libs)
+tests_shim_epoll_sets_SOURCES = tests/shim/epoll_sets.c $(case_shared)
+tests_shim_epoll_sets_LDADD = $(case_libs)
+tests_shim_epoll_threads_SOURCES = tests/shim/epoll_threads.c $(case_shared)
+tests_shim_epoll_threads_LDADD = $(case_libs)
+tests_shim_sock_kinds_SOURCES = tests/shim/sock_kinds.c $(case_shared)
+tests_shim_sock_kinds_LDADD = $(case_libs)
 
 EXTRA_DIST += tests/shim/lib.sh
