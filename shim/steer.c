@@ -137,8 +137,14 @@ static void do_local(const struct closing *c, enum close_action action)
 	}
 }
 
-/* The daemon's duplicate of a deferred shutdown keeps the file alive: the program is to hear
- * nothing more of it, neither from an epoll set nor by SIGIO. */
+/* The daemon has a duplicate, or, with close-first = self, may be taking one to shut it down. */
+static bool has_duplicate(const struct closing *c)
+{
+	return c->facts.deferred || (c->has_policy && c->terms.close_first == FIRST_SELF);
+}
+
+/* The daemon's duplicate keeps the file alive: the program is to hear nothing more of it, neither
+ * from an epoll set nor by SIGIO. */
 static void silence(const struct closing *c)
 {
 	long flags = raw(SYS_fcntl, c->fd, F_GETFL);
@@ -167,7 +173,7 @@ static bool steer(struct closing *c)
 		action = ending_without_daemon(c);
 	}
 	do_local(c, action);
-	if (c->facts.deferred)
+	if (has_duplicate(c))
 		silence(c);
 	publish(c, WIRE_CLOSE, action);
 	return false;
