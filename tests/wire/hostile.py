@@ -50,9 +50,9 @@ def hello(version=VERSION, size=1024, magic=MAGIC, options=b""):
 
 
 def record(kind, cookie=0, **members):
-    return Record(magic=MAGIC, version=VERSION, type=kind, role=ROLE_SERVER, cookie=cookie,
-                  state=ESTABLISHED, action=ACTION_HAND_OVER, fd=9, grace_ms=30000,
-                  time_wait_ms=-1, drain_max_ms=1000, close_first=1, **members)
+    usual = {"role": ROLE_SERVER, "state": ESTABLISHED, "action": ACTION_HAND_OVER, "fd": 9,
+             "grace_ms": 30000, "time_wait_ms": -1, "drain_max_ms": 1000, "close_first": 1}
+    return Record(magic=MAGIC, version=VERSION, type=kind, cookie=cookie, **{**usual, **members})
 
 
 class Session:
@@ -327,4 +327,5 @@ def main():
     os._exit(0)  # whatever still waits
 
 
-main()
+if __name__ == "__main__":
+    main()

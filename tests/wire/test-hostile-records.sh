@@ -1,0 +1,73 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# A hostile user forges records: other users' connections, connections that never were, by the
+# million, random numbers, lessons for the patience of others; and scribbles over its page.
+# shellcheck disable=SC2154 # of the libraries
+# shellcheck source=tests/wire/hostile-lib.sh
+. "$(dirname "$0")/hostile-lib.sh"
+
+hostile_init 'policy web { local-port = 8001  close-first = peer  grace = 20s }'
+
+# With the numbers of policy_id() in common/policy.c.
+policy_id=$("$python" - <<-'END'
+	h = 2166136261
+	for c in b"web":
+	    h = (h ^ c) * 16777619 & 0xffffffff
+	print(h or 1)
+	END
+)
+
+# A second user's server teaches first what is true; it is learned within a few closes.
+attack "nothing" $hostile connects 0
+said_before=$(said $hostile)
+
+attack "lessons for others" $hostile poison "$policy_id" 8001
+at_least 50 "$(jq '.did[0]' <<<"$did")" "lessons for others: by its own connections to that port"
+at_least 50 "$(jq '.did[1]' <<<"$did")" "lessons for others: from that port elsewhere"
+
+attack "others' connections" $hostile cookies_around
+is true "$(jq .alive <<<"$did")" "others' connections: the session goes on"
+at_least 1000 "$(jq .did <<<"$did")" "others' connections: it claimed many"
+# What it claimed before its time is its owner's once that speaks of it.
+# shellcheck disable=SC2046
+begin claim a setpriv --reuid $hostile --regid $hostile --clear-groups -- \
+	$(attack_py) "$dir/a.socket" cookies_around
+start b held "$python" "$ctl_dir/actor.py" connect "$A4" 8001 20 --together text:x recv:1 hold
+booked() {
+	[ "$(ctl a conns | jq -c 'select(.local == "'"$A4:8001"'") | .pid' | sort | uniq -c |
+		awk -v pid="${pid_of[web]}" '$2 == pid { n = $1 } END { print n + 0 }')" -ge 0 ]
+}
+check "others' connections: they are booked under their own process" wait_for 20 booked
+stop held
+end claim
+
+attack "scribbling" $hostile scribble
+is true "$(jq .alive <<<"$did")" "scribbling: the session goes on"
+is '["truncate","grow","seal","fallocate",".policy",".off",".control","rename"]' \
+	"$(jq -c .refused <<<"$did")" "scribbling: more than to write into it is not to be had"
+
+attack "random numbers" $hostile noise 50000
+is 100 "$(jq .alive <<<"$did")" "random numbers: the sessions go on"
+# Its 100 tags are not all that there are.
+in_ns a "${STEER[@]}" true
+steer a "tag=mine"
+in_ns a "${STEER[@]}" "$python" -c 'import socket; socket.create_connection(("10.77.0.1", 8001)).close()'
+is mine "$(ctl a report tag=mine tag)" "random numbers: another user has a tag"
+
+begin_s=120
+attack "1,200,000 connections that never were" $hostile opens 1200000
+is 1200000 "$(jq .sent <<<"$did")" "connections that never were: they were sent"
+at_most 400000 "$rss" "connections that never were: memory is bounded"
+is 1 "$(grep -c "uid $hostile.*limit reached: 262144 connections" "$dir/closesided-a.log")" \
+	"connections that never were: the limit is said, once"
+few_connections() {
+	[ "$(ctl a status connections)" -le 100 ]
+}
+check "connections that never were: they go with their sessions" wait_for 30 few_connections
+
+attack "400,000 TIME_WAITs that never were" $hostile retires 400000
+is true "$(jq .alive <<<"$did")" "TIME_WAITs that never were: the session goes on"
+at_most 262144 "$(ctl a status retire.pending)" "TIME_WAITs that never were: a share of what there is"
+
+at_most $((said_before + 8)) "$(said $hostile)" "the user is named once for each cause"
+finish
