@@ -9,12 +9,13 @@
 #                            closes went on being handed over, by the same loop; $did is what it said
 #   said UID                 how many lines of the log name this user
 
-# shellcheck disable=SC2317 # functions that wait_for calls
+# shellcheck disable=SC2317,SC2154 # functions that wait_for calls; what lib.sh has
 # shellcheck source=tests/wire/lib.sh
 . "$(dirname "$0")/lib.sh"
 
+# shellcheck disable=SC2034 # for the tests
 victim=65532 hostile=65534 hostile2=65533
-attack_s=${attack_s:-3}
+attack_s=${attack_s:-2}
 
 as_user() {
 	local uid=$1
@@ -129,6 +130,7 @@ victim_end() {
 	watched=$told
 	is "$loop" "$(ctl a status pid)" "$1: the loop is the same"
 	note "$1: steered $(web_counts | cut -d' ' -f2) - ${before[1]} of $answered, slowest $(jq .worst_ms <<<"$steady") ms; daemon: $watched"
+	# shellcheck disable=SC2034 # for the tests
 	rss=$(jq .rss_kb <<<"$watched") files=$(jq .files <<<"$watched")
 }
 

@@ -6,6 +6,7 @@ WIRE_TESTS += \
 	tests/wire/test-matrix.sh \
 	tests/wire/test-shutdown-kinds.sh \
 	tests/wire/test-hostile.sh \
+	tests/wire/test-hostile-numbers.sh \
 	tests/wire/test-hostile-records.sh \
 	tests/wire/test-hostile-sessions.sh \
 	tests/wire/test-hostile-descriptors.sh \
@@ -39,6 +40,7 @@ tests_wire_closes_SOURCES = tests/wire/closes.c
 WIRE_SAMPLE = \
 	tests/wire/test-fork.sh \
 	tests/wire/test-time-wait-none.sh \
+	tests/wire/test-hostile-numbers.sh \
 	tests/wire/test-hostile-records.sh \
 	tests/wire/test-hostile-sessions.sh \
 	tests/wire/test-hostile-descriptors.sh \

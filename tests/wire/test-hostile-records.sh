@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# A hostile user forges records: other users' connections, connections that never were, by the
-# million, random numbers, lessons for the patience of others; and scribbles over its page.
+# A hostile user forges records: other users' connections, random numbers, lessons for the
+# patience of others; and scribbles over its page.
 # shellcheck disable=SC2154 # of the libraries
 # shellcheck source=tests/wire/hostile-lib.sh
 . "$(dirname "$0")/hostile-lib.sh"
@@ -46,28 +46,13 @@ is true "$(jq .alive <<<"$did")" "scribbling: the session goes on"
 is '["truncate","grow","seal","fallocate",".policy",".off",".control","rename"]' \
 	"$(jq -c .refused <<<"$did")" "scribbling: more than to write into it is not to be had"
 
-attack "random numbers" $hostile noise 50000
+attack "random numbers" $hostile noise 20000
 is 100 "$(jq .alive <<<"$did")" "random numbers: the sessions go on"
 # Its 100 tags are not all that there are.
 in_ns a "${STEER[@]}" true
 steer a "tag=mine"
 in_ns a "${STEER[@]}" "$python" -c 'import socket; socket.create_connection(("10.77.0.1", 8001)).close()'
 is mine "$(ctl a report tag=mine tag)" "random numbers: another user has a tag"
-
-begin_s=120
-attack "1,200,000 connections that never were" $hostile opens 1200000
-is 1200000 "$(jq .sent <<<"$did")" "connections that never were: they were sent"
-at_most 400000 "$rss" "connections that never were: memory is bounded"
-is 1 "$(grep -c "uid $hostile.*limit reached: 262144 connections" "$dir/closesided-a.log")" \
-	"connections that never were: the limit is said, once"
-few_connections() {
-	[ "$(ctl a status connections)" -le 100 ]
-}
-check "connections that never were: they go with their sessions" wait_for 30 few_connections
-
-attack "400,000 TIME_WAITs that never were" $hostile retires 400000
-is true "$(jq .alive <<<"$did")" "TIME_WAITs that never were: the session goes on"
-at_most 262144 "$(ctl a status retire.pending)" "TIME_WAITs that never were: a share of what there is"
 
 at_most $((said_before + 8)) "$(said $hostile)" "the user is named once for each cause"
 finish

@@ -13,13 +13,13 @@ attack "a flood of connects" $hostile connects 4
 at_least 100 "$(jq .did <<<"$did")" "a flood of connects: it was one"
 at_most 100 "$(fds_of_loop)" "a flood of connects: nothing stays"
 
-attack "3,000 that say nothing" $hostile crowd 3000 0
-at_most 330 "$files" "3,000 that say nothing: half of the sessions are the most that one user has"
+attack "1,000 that say nothing" $hostile crowd 1000 0
+at_most 500 "$files" "1,000 that say nothing: half of the sessions are the most that one user has"
 is 1 "$(grep -c "uid $hostile.*limit reached: 100 of 200 sessions" "$dir/closesided-a.log")" \
-	"3,000 that say nothing: the user is named, once"
+	"1,000 that say nothing: the user is named, once"
 
-attack "3,000 that do not read their welcome" $hostile crowd 3000 1
-at_most 330 "$files" "3,000 that do not read their welcome: no more of them are served"
+attack "1,000 that do not read their welcome" $hostile crowd 1000 1
+at_most 500 "$files" "1,000 that do not read their welcome: no more of them are served"
 
 # Two take all; a third user's process comes after them.
 # shellcheck disable=SC2046

@@ -9,7 +9,7 @@
 hostile_init 'policy web { local-port = 8001  close-first = peer  grace = 20s  grace-learn = no }'
 usual=$(fds_of_loop)
 
-attack_s=5
+attack_s=4
 attack "SO_LINGER" $hostile linger 8
 is true "$(jq .alive <<<"$did")" "SO_LINGER: the session goes on"
 at_least 100 "$(jq .did <<<"$did")" "SO_LINGER: it was tried often"
