@@ -12,6 +12,7 @@ WIRE_TESTS += \
 	tests/wire/test-hostile-descriptors.sh \
 	tests/wire/test-hostile-sockets.sh \
 	tests/wire/test-hostile-control.sh \
+	tests/wire/test-hostile-lock.sh \
 	tests/wire/test-bad-input.sh \
 	tests/wire/test-eof-readers.sh \
 	tests/wire/test-fork.sh \

@@ -32,10 +32,10 @@ at_least 1000 "$(jq .did <<<"$did")" "others' connections: it claimed many"
 # shellcheck disable=SC2046
 begin claim a setpriv --reuid $hostile --regid $hostile --clear-groups -- \
 	$(attack_py) "$dir/a.socket" cookies_around
-start b held "$python" "$ctl_dir/actor.py" connect "$A4" 8001 20 --together text:x recv:1 hold
+actor_serve web2 8002 line hold || not_ok "another server serves"
+start b held "$python" "$ctl_dir/actor.py" connect "$A4" 8002 20 --together text:x hold
 booked() {
-	[ "$(ctl a conns | jq -c 'select(.local == "'"$A4:8001"'") | .pid' | sort | uniq -c |
-		awk -v pid="${pid_of[web]}" '$2 == pid { n = $1 } END { print n + 0 }')" -ge 0 ]
+	[ "$(ctl a conns | jq -c "select(.local == \"$A4:8002\" and .pid == ${pid_of[web2]})" | wc -l)" = 20 ]
 }
 check "others' connections: they are booked under their own process" wait_for 20 booked
 stop held
