@@ -25,7 +25,6 @@ struct conns {
 };
 
 /* local and remote lie one after the other and have no holes: together they are a key. */
-#define TUPLE_SIZE (2 * sizeof(struct endpoint))
 _Static_assert(offsetof(struct conn, remote) ==
 		       offsetof(struct conn, local) + sizeof(struct endpoint),
 	       "local and remote make one key");
@@ -141,7 +140,7 @@ static void index_tuple(struct conns *conns, struct conn *conn, const struct con
 {
 	struct conn *old;
 
-	HASH_FIND(tuple_hh, conns->by_tuple, &conn->local, TUPLE_SIZE, old);
+	HASH_FIND(tuple_hh, conns->by_tuple, &conn->local, ENDPOINT_PAIR_SIZE, old);
 	if (old && old->uid != conn->uid && !holds(owner, conns->closer, record)) {
 		conn->close_first = FIRST_APP; /* says a stranger */
 		return;
@@ -150,7 +149,7 @@ static void index_tuple(struct conns *conns, struct conn *conn, const struct con
 		HASH_DELETE(tuple_hh, conns->by_tuple, old);
 		old->close_first = FIRST_APP;
 	}
-	HASH_ADD(tuple_hh, conns->by_tuple, local, TUPLE_SIZE, conn);
+	HASH_ADD(tuple_hh, conns->by_tuple, local, ENDPOINT_PAIR_SIZE, conn);
 }
 
 static void unindex_tuple(struct conns *conns, struct conn *conn)
@@ -257,7 +256,7 @@ struct conn *conn_find_self(struct conns *conns, const struct endpoint *local,
 	struct endpoint key[2] = {*remote, *local};
 	struct conn *conn;
 
-	HASH_FIND(tuple_hh, conns->by_tuple, key, TUPLE_SIZE, conn);
+	HASH_FIND(tuple_hh, conns->by_tuple, key, ENDPOINT_PAIR_SIZE, conn);
 	return conn;
 }
 

@@ -79,6 +79,8 @@ void held_forget(struct held *held)
 	BOOK_ADD(custody->parts.book, held->account, held, (uint64_t)-1);
 	leave_client(held);
 	HASH_DEL(custody->by_cookie, held);
+	if (held->indexed)
+		HASH_DELETE(tuple_hh, custody->by_tuple, held);
 	DL_DELETE(custody->all, held);
 	DL_DELETE2(held->user->held, held, user_prev, user_next);
 	user_give_back(held->user, USER_HELD);
@@ -123,6 +125,14 @@ static void take_facts(struct held *held, const struct wire_record *record,
 	held->probe = record->patience == PATIENCE_PROBED;
 	held->late = record->late != 0;
 	held->quiet = custody_quiet(held->unread_at_start, record->idle_ms, look->rtt_us);
+}
+
+/* Two connections of one tuple can't be alive at once in one network namespace; of those in others,
+ * the newer is as good as any. */
+static void index_tuple(struct held *held)
+{
+	HASH_ADD(tuple_hh, held->custody->by_tuple, local, ENDPOINT_PAIR_SIZE, held);
+	held->indexed = true;
 }
 
 /* The oldest of the user's process that holds most: nobody pays for another's flood. */
@@ -247,6 +257,7 @@ void custody_take(struct custody *custody, struct custody_client *client,
 	held->account = account;
 	take_terms(held, record);
 	take_facts(held, record, &look);
+	index_tuple(held);
 	held_begin(held, &look);
 }
 
@@ -261,6 +272,19 @@ bool custody_program_closed(struct custody *custody, const struct custody_client
 	if (!held->owned)
 		held_own(held);
 	return true;
+}
+
+void custody_other_end_opened(struct custody *custody, const struct endpoint *local,
+			      const struct endpoint *remote)
+{
+	struct endpoint key[2] = {*remote, *local};
+	struct held *held;
+
+	HASH_FIND(tuple_hh, custody->by_tuple, key, ENDPOINT_PAIR_SIZE, held);
+	if (!held || !held->owned || held->draining)
+		return;
+	held_close_other_end(held);
+	held_check(held);
 }
 
 bool custody_awaits_death(const struct custody_client *client)

@@ -58,6 +58,11 @@ void custody_take(struct custody *custody, struct custody_client *client,
 bool custody_program_closed(struct custody *custody, const struct custody_client *client,
 			    uint64_t cookie);
 
+/* A connection was opened whose policy is close-first = self. If its other end is held already, its
+ * record having come first, it is closed for its program now. */
+void custody_other_end_opened(struct custody *custody, const struct endpoint *local,
+			      const struct endpoint *remote);
+
 /* Does it hold at-exit duplicates, whose fate hangs on whether the process lives? */
 bool custody_awaits_death(const struct custody_client *client);
 /* The session has gone, and with it its process, if that is dead. What is held stays; but an

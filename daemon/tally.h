@@ -47,6 +47,7 @@ struct tally {
 	uint64_t hand_overs; /* all that carried a descriptor */
 	uint64_t held;	     /* now */
 	uint64_t outcomes[OUTCOME_COUNT];
+	uint64_t missed[CLOSE_REASON_COUNT]; /* not handed over: close_reason_missed() */
 	uint64_t drained_bytes;
 	uint64_t unread_bytes; /* thrown away by a close */
 	uint64_t time_wait_left, time_wait_avoided;
