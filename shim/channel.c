@@ -31,6 +31,7 @@ enum {
 static _Atomic int number = -1;
 static _Atomic uint64_t identity; /* SO_COOKIE of the socket: the number alone proves nothing */
 static _Atomic bool up;		  /* false: broken, but the number is still ours */
+static _Atomic uint64_t instance; /* the daemon's that it leads to; 0: not known yet */
 static _Atomic int opening;	  /* the thread that opens it, or 0 */
 static _Atomic uint64_t last_try_ms;
 
@@ -187,6 +188,7 @@ void channel_open(void)
 		if (say_hello(fd)) {
 			forget_session();
 			settle(fd);
+			atomic_store(&instance, rules_instance());
 			atomic_store(&up, true);
 			publish_all();
 		} else {
@@ -269,12 +271,26 @@ static _Atomic int32_t *credits(void)
 	return page ? &page->credits : &credits_start;
 }
 
+/* A daemon that stands still and cannot be killed keeps its end open, but another has taken its
+ * place: what were sent to the old one would wait there. */
+static void follow_daemon(uint64_t now)
+{
+	uint64_t before = 0;
+
+	if (!atomic_load(&up) || atomic_compare_exchange_strong(&instance, &before, now))
+		return;
+	if (before != now)
+		atomic_store(&up, false);
+}
+
 bool channel_ready(void)
 {
+	uint64_t now = rules_instance();
 	int fd;
 
-	if (!rules_daemon_alive())
+	if (!now)
 		return false;
+	follow_daemon(now);
 	fd = usable();
 	if (fd < 0)
 		return false;
