@@ -20,7 +20,8 @@ libcloseside_la_SOURCES = \
 	shim/wrap_net.c \
 	shim/wrap.h \
 	shim/wrap_process.c \
-	shim/wrap_syscall.c
+	shim/wrap_syscall.c \
+	shim/wrap_write.c
 libcloseside_la_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden
 libcloseside_la_LDFLAGS = -avoid-version -module -shared
 libcloseside_la_LIBADD = libcommon.la

@@ -32,6 +32,8 @@ enum {
 	SLOT_INHERITED = 1 << 11,  /* SLOT_CONN: this process has it by a fork */
 	SLOT_ULP = 1 << 12,	   /* the program set a ULP (kTLS) */
 	SLOT_SHARED = 1 << 13,	   /* another descriptor has it, or once had */
+
+	SLOT_SHUT_WHY = 16, /* bits from here: with SLOT_SHUT_FIRST, why it was not deferred */
 };
 
 enum { SLOT_SETS = 2, SLOTS_MAX = 1 << 20 };

@@ -66,6 +66,7 @@ static void fill_record(const struct closing *c, struct wire_record *record, enu
 	record->late = c->late;
 	record->patience = (uint8_t)c->patience;
 	record->rtt_us = c->facts.rtt_us;
+	record->why = (uint8_t)c->obstacle;
 }
 
 static void publish(const struct closing *c, enum wire_type type, enum close_action action)
@@ -74,6 +75,19 @@ static void publish(const struct closing *c, enum wire_type type, enum close_act
 
 	fill_record(c, &record, type, action);
 	channel_publish(&record);
+}
+
+/* Why its FIN was or will be the first one, though the policy would have the peer's. */
+static enum close_reason obstacle_of(const struct closing *c)
+{
+	enum close_reason why = close_obstacle(c->has_policy ? &c->terms : NULL, &c->facts);
+	enum close_reason shut = (enum close_reason)(c->word >> SLOT_SHUT_WHY);
+
+	if (why != WHY_SHUT)
+		return why;
+	if (facts_side(c, CLOSE_PASS) == SIDE_RESET)
+		return WHY_STATE;
+	return close_reason_missed(shut) ? shut : why;
 }
 
 /* --- doing it --------------------------------------------------------------------------------- */
@@ -141,7 +155,7 @@ static void do_local(const struct closing *c, enum close_action action)
 	}
 }
 
-static void steer(const struct closing *c)
+static void steer(struct closing *c)
 {
 	enum close_action action;
 
@@ -149,9 +163,13 @@ static void steer(const struct closing *c)
 	    c->facts.app_linger)
 		set_linger(c->fd, 0, 0);
 	action = close_decide(c->has_policy ? &c->terms : NULL, &c->facts, NULL);
+	c->obstacle = obstacle_of(c);
 	if (action == CLOSE_HAND_OVER) {
-		if (leave_epoll(c) && hand_over(c, WIRE_HAND_OVER, action, 0))
+		bool left = leave_epoll(c);
+
+		if (left && hand_over(c, WIRE_HAND_OVER, action, 0))
 			return;
+		c->obstacle = left ? WHY_NO_DAEMON : WHY_UNSAFE;
 		action = ending_without_daemon(c);
 	}
 	do_local(c, action);
@@ -165,6 +183,7 @@ void steer_closing(int fd)
 	struct slot *slot = slot_at(fd);
 	struct closing c;
 	int saved = errno;
+	bool counted;
 
 	if (!slot || !process_enter())
 		return;
@@ -173,13 +192,18 @@ void steer_closing(int fd)
 	/* A duplicate that is closed while in an epoll set can't be taken out of it any more. */
 	if (!holder_is_sole(c.cookie) && in_epoll(slot))
 		holder_pin(c.cookie);
+	counted = holder_is_counted(c.cookie);
 	c.facts.sole_owner = holder_release(c.cookie);
 	if (!facts_gather(&c))
 		goto out;
-	if (c.facts.sole_owner)
+	if (c.facts.sole_owner) {
 		steer(&c);
-	else
+	} else {
+		/* While all holders are known, the last one's close is the one to speak of. */
+		c.obstacle =
+			counted || c.facts.state != STATE_ESTABLISHED ? WHY_STATE : obstacle_of(&c);
 		publish(&c, WIRE_LET_GO, CLOSE_PASS);
+	}
 out:
 	errno = saved;
 }
@@ -195,13 +219,15 @@ void steer_closing_range(unsigned int first, unsigned int last)
 
 /* --- shutdown --------------------------------------------------------------------------------- */
 
+_Atomic bool steer_defers;
+
 /* The program's own shutdown, and what it makes of the close side. */
-static int pass_shutdown(int fd, int how, unsigned int state)
+static int pass_shutdown(int fd, int how, unsigned int state, enum close_reason why)
 {
 	int result = libc.shutdown(fd, how);
 
 	if (result == 0 && state == STATE_ESTABLISHED)
-		slot_set_flag(fd, SLOT_SHUT_FIRST);
+		slot_set_flag(fd, SLOT_SHUT_FIRST | (uint32_t)why << SLOT_SHUT_WHY);
 	else if (result == 0 && state == STATE_CLOSE_WAIT)
 		slot_set_flag(fd, SLOT_SHUT_LATER);
 	return result;
@@ -212,6 +238,7 @@ static bool defer(const struct closing *c, int how)
 	if (!c->facts.deferred && !hand_over(c, WIRE_DEFER, CLOSE_DEFER, how))
 		return false;
 	slot_set_flag(c->fd, SLOT_DEFERRED);
+	atomic_store(&steer_defers, true);
 	/* Shutting the reading half sends nothing, and wakes who reads. */
 	if (how == SHUT_RDWR)
 		raw(SYS_shutdown, c->fd, SHUT_RD);
@@ -221,6 +248,7 @@ static bool defer(const struct closing *c, int how)
 int steer_shutdown(int fd, int how)
 {
 	struct slot *slot = slot_at(fd);
+	enum close_reason why;
 	struct closing c;
 	int saved = errno;
 
@@ -231,25 +259,44 @@ int steer_shutdown(int fd, int how)
 	if (!facts_gather(&c))
 		goto pass;
 	errno = saved;
-	if (shutdown_decide(c.has_policy ? &c.terms : NULL, &c.facts, NULL) == CLOSE_DEFER &&
-	    defer(&c, how))
-		return 0;
-	return pass_shutdown(fd, how, c.facts.state);
+	if (shutdown_decide(c.has_policy ? &c.terms : NULL, &c.facts, &why) == CLOSE_DEFER) {
+		if (defer(&c, how))
+			return 0;
+		why = WHY_NO_DAEMON;
+	}
+	return pass_shutdown(fd, how, c.facts.state, why);
 pass:
 	errno = saved;
 	return libc.shutdown(fd, how);
 }
 
+bool steer_is_shut(int fd)
+{
+	struct slot *slot = slot_at(fd);
+	struct closing c;
+	int saved = errno;
+	bool shut;
+
+	if (!slot || !(slot_word(fd) & SLOT_DEFERRED) || !process_is_on())
+		return false;
+	shut = facts_init(&c, fd, slot, atomic_load(&slot->word)) && facts_state(&c) &&
+	       (c.facts.state == STATE_ESTABLISHED || c.facts.state == STATE_CLOSE_WAIT);
+	errno = saved;
+	return shut;
+}
+
 /* --- exit ------------------------------------------------------------------------------------- */
 
 /* Nothing is closed here: stdio has yet to flush, and the kernel closes soon. */
-static void exit_one(const struct closing *c)
+static void exit_one(struct closing *c)
 {
 	enum close_action action = close_decide(c->has_policy ? &c->terms : NULL, &c->facts, NULL);
 
+	c->obstacle = obstacle_of(c);
 	if (action == CLOSE_HAND_OVER) {
 		if (hand_over(c, WIRE_AT_EXIT, action, 0))
 			return;
+		c->obstacle = WHY_NO_DAEMON;
 		action = ending_without_daemon(c);
 	}
 	if (action == CLOSE_QUIET)

@@ -7,6 +7,7 @@
 #include "common/endpoint.h"
 #include "shim/holders.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -24,6 +25,11 @@ void steer_closing_range(unsigned int first, unsigned int last);
 
 /* shutdown(fd, how) of a tracked connection: what the wrapper returns. */
 int steer_shutdown(int fd, int how);
+
+/* Was the writing half shut down, but its FIN is deferred? False where the kernel itself knows that
+ * nothing more can be sent. */
+bool steer_is_shut(int fd);
+extern _Atomic bool steer_defers; /* false: nowhere */
 
 /* The process ends in an orderly way. */
 void steer_exiting(void);

@@ -5,6 +5,7 @@
 
 #include "shim/process.h"
 #include "shim/share.h"
+#include "shim/wrap.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -71,6 +72,8 @@ ssize_t wrap_sendmsg(int fd, const struct msghdr *msg, int flags)
 {
 	ssize_t sent;
 
+	if (write_refused(fd, flags))
+		return -1;
 	if (!watches(msg))
 		return libc.sendmsg(fd, msg, flags);
 	each_fd(msg, passing, NULL);
@@ -84,6 +87,8 @@ int wrap_sendmmsg(int fd, struct mmsghdr *msgs, unsigned int count, int flags)
 {
 	int sent;
 
+	if (write_refused(fd, flags))
+		return -1;
 	for (unsigned int i = 0; msgs && i < count; i++)
 		if (watches(&msgs[i].msg_hdr))
 			each_fd(&msgs[i].msg_hdr, passing, NULL);

@@ -12,6 +12,7 @@
 #include "daemon/session.h"
 #include "daemon/sock.h"
 #include "daemon/tally.h"
+#include "daemon/user.h"
 
 #include "tests/fuzz/fuzz.h"
 
@@ -229,6 +230,7 @@ static void make_services(struct loop *loop)
 		.conns = loop->conns,
 		.patience = loop->patience,
 		.retire = loop->retire,
+		.users = loop->users,
 		.closer = loop->closer,
 	};
 	struct session_parts session = {
@@ -236,12 +238,13 @@ static void make_services(struct loop *loop)
 		.book = loop->book,
 		.conns = loop->conns,
 		.retire = loop->retire,
+		.users = loop->users,
 		.closer = loop->closer,
 	};
 
 	loop->custody = custody_new(&custody, 12, 6);
 	session.custody = loop->custody;
-	loop->sessions = sessions_new(&session, session_listener, 6, 4);
+	loop->sessions = sessions_new(&session, session_listener, 6);
 	loop->control = control_new(loop, control_listener);
 	fuzz_check(loop->custody && loop->sessions && loop->control);
 }
@@ -256,12 +259,13 @@ struct loop *fuzz_loop_new(void)
 	loop.config = config_load(config_path, error, sizeof(error));
 	loop.base = event_base_new();
 	loop.book = book_new();
-	loop.conns = conns_new(CONNS_MAX, CONNS_PER_SESSION);
-	loop.patience = patience_new();
+	loop.users = users_new();
 	loop.closer = closer_new();
+	loop.conns = conns_new(CONNS_MAX, CONNS_PER_SESSION, loop.closer);
+	loop.patience = patience_new();
 	loop.kernel = kernel_open();
-	fuzz_check(loop.config && loop.base && loop.book && loop.conns && loop.patience &&
-		   loop.closer && loop.kernel);
+	fuzz_check(loop.config && loop.base && loop.users && loop.book && loop.conns &&
+		   loop.patience && loop.closer && loop.kernel);
 	loop.retire = retire_new(loop.base, loop.book, loop.kernel);
 	make_services(&loop);
 	book_name_policy(loop.book, policy_id("web"), "web");
@@ -270,6 +274,12 @@ struct loop *fuzz_loop_new(void)
 	fuzz_check(loop.page != NULL);
 	patience_publish(loop.patience, page_hints(loop.page));
 	return &loop;
+}
+
+static void on_blocked(void *arg, uid_t uid)
+{
+	(void)arg;
+	(void)uid;
 }
 
 /* As the daemon's own loop does. */
@@ -282,7 +292,8 @@ void fuzz_turn(struct loop *loop)
 			break;
 	}
 	page_beat(loop->page);
-	closer_check(loop->closer, wire_now_ms());
+	closer_check(loop->closer, wire_now_ms(), on_blocked, loop);
+	users_tick(loop->users, wire_now_ms());
 }
 
 /* What each policy, and each tag, has add up to what all have. */
@@ -316,6 +327,7 @@ void fuzz_loop_free(struct loop *loop)
 	kernel_close(loop->kernel);
 	conns_free(loop->conns);
 	patience_free(loop->patience);
+	users_free(loop->users);
 	check_book(loop->book);
 	book_free(loop->book);
 	config_free(loop->config);
