@@ -56,6 +56,7 @@ struct winsize;
 	    (from, from_at, fd, at, len, flags))                                                   \
 	SYS(int, epoll_ctl, (int epfd, int op, int fd, struct epoll_event *event),                 \
 	    (epfd, op, fd, event))                                                                 \
+	SYS(int, unshare, (int flags), (flags))                                                    \
 	SYS(int, close, (int fd), (fd))                                                            \
 	SYS(int, dup, (int fd), (fd))                                                              \
 	SYS(int, dup3, (int from, int to, int flags), (from, to, flags))                           \

@@ -83,6 +83,13 @@ int channel_guard(void)
 	return -1;
 }
 
+bool channel_within(long first, long last)
+{
+	int fd = channel_fd();
+
+	return fd >= first && fd <= last && fd >= 0 && channel_guard() == fd;
+}
+
 /* Moves fd to a number out of the way. Returns the new number, or fd. */
 static int move_high(int fd)
 {
@@ -379,6 +386,18 @@ void channel_forget(void)
 	forget_session();
 }
 
+void channel_refused(void)
+{
+	static _Atomic uint32_t refusals;
+	int fd = channel_fd();
+
+	if (atomic_fetch_add(&refusals, 1) % 2 == 0 || fd < 0)
+		return;
+	lose_number(fd);
+	raw(SYS_close, fd);
+	atomic_store(&last_try_ms, 0);
+}
+
 void channel_relocate(void)
 {
 	int fd = channel_fd();
@@ -391,9 +410,11 @@ void channel_relocate(void)
 		moved = raw(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 3);
 	if (moved < 0) {
 		lose_number(fd);
+		raw(SYS_close, fd);
 		return;
 	}
 	slot_fill((int)moved, SLOT_CHANNEL, 0, NULL, false);
 	slot_clear(fd);
 	atomic_store(&number, (int)moved);
+	raw(SYS_close, fd);
 }

@@ -17,7 +17,8 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-/* O_ASYNC: SIGIO would carry the dead number. A ULP (kTLS) has records of its own to send. */
+/* O_ASYNC: SIGIO would carry the dead number. A ULP (kTLS) has records of its own to send, and
+ * after TCP_REPAIR nothing is to be sent. */
 static bool is_unsafe(const struct closing *c)
 {
 	long flags;

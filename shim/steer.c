@@ -10,14 +10,18 @@
 #include "shim/apply.h"
 #include "shim/channel.h"
 #include "shim/facts.h"
+#include "shim/holders.h"
 #include "shim/libc.h"
 #include "shim/process.h"
 #include "shim/publish.h"
 #include "shim/raw.h"
+#include "shim/sets.h"
+#include "shim/share.h"
 #include "shim/slots.h"
 #include "shim/sock.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/tcp.h>
 #include <stddef.h>
 #include <sys/socket.h>
@@ -44,7 +48,7 @@ void steer_opened(int fd, uint32_t flags, const struct endpoint *local,
 	holder_create(cookie, flags & SLOT_SERVER);
 	/* A client's socket may be in epoll sets already; an accepted one cannot. */
 	slot_fill(fd, word, cookie, &info, !(flags & SLOT_SERVER));
-	if (fork_mark_passed(mark) || flags & SLOT_SHARED)
+	if (share_copied_since(fd, mark) || flags & SLOT_SHARED)
 		holder_pin(cookie);
 	if (publish_open(fd, word, cookie, &info, &terms))
 		apply_opened(fd, &terms);
@@ -92,29 +96,6 @@ static enum close_reason obstacle_of(const struct closing *c)
 
 /* --- doing it --------------------------------------------------------------------------------- */
 
-/* A held socket stays in its epoll sets and would go on firing with a stale pointer. A set that
- * does not know it any more means that we do not know where it is. */
-static bool leave_epoll(const struct closing *c)
-{
-	bool left = true;
-
-	for (int i = 0; i < SLOT_SETS; i++) {
-		int epfd = atomic_load(&c->slot->set[i]) - 1;
-
-		if (epfd >= 0 && raw(SYS_epoll_ctl, epfd, EPOLL_CTL_DEL, c->fd, NULL) != 0)
-			left = false;
-	}
-	return left;
-}
-
-static bool in_epoll(const struct slot *slot)
-{
-	for (int i = 0; i < SLOT_SETS; i++)
-		if (atomic_load(&slot->set[i]))
-			return true;
-	return false;
-}
-
 static bool hand_over(const struct closing *c, enum wire_type type, enum close_action action,
 		      int how)
 {
@@ -155,7 +136,19 @@ static void do_local(const struct closing *c, enum close_action action)
 	}
 }
 
-static void steer(struct closing *c)
+/* The daemon's duplicate of a deferred shutdown keeps the file alive: the program is to hear
+ * nothing more of it, neither from an epoll set nor by SIGIO. */
+static void silence(const struct closing *c)
+{
+	long flags = raw(SYS_fcntl, c->fd, F_GETFL);
+
+	sets_leave(c->slot, c->fd);
+	if (flags >= 0 && flags & O_ASYNC)
+		raw(SYS_fcntl, c->fd, F_SETFL, flags & ~O_ASYNC);
+}
+
+/* True: it was handed over. */
+static bool steer(struct closing *c)
 {
 	enum close_action action;
 
@@ -165,47 +158,72 @@ static void steer(struct closing *c)
 	action = close_decide(c->has_policy ? &c->terms : NULL, &c->facts, NULL);
 	c->obstacle = obstacle_of(c);
 	if (action == CLOSE_HAND_OVER) {
-		bool left = leave_epoll(c);
+		bool left = sets_leave(c->slot, c->fd);
 
 		if (left && hand_over(c, WIRE_HAND_OVER, action, 0))
-			return;
+			return true;
 		c->obstacle = left ? WHY_NO_DAEMON : WHY_UNSAFE;
 		action = ending_without_daemon(c);
 	}
 	do_local(c, action);
 	if (c->facts.deferred)
-		leave_epoll(c); /* the daemon's duplicate keeps the file alive */
+		silence(c);
 	publish(c, WIRE_CLOSE, action);
+	return false;
+}
+
+/* Of our own holders and those of a fork that is under way and did not see us. */
+static bool let_go(const struct closing *c, struct fork_mark mark)
+{
+	if (share_copied_since(c->fd, mark))
+		holder_pin(c->cookie);
+	return holder_release(c->cookie);
+}
+
+/* A duplicate that is closed while in an epoll set can't be taken out of it any more. */
+static void pin_if_in_sets(const struct closing *c)
+{
+	if (!holder_is_sole(c->cookie) && sets_known_here(c->slot, c->word))
+		holder_pin(c->cookie);
 }
 
 void steer_closing(int fd)
 {
 	struct slot *slot = slot_at(fd);
+	struct fork_mark mark;
 	struct closing c;
 	int saved = errno;
 	bool counted;
 
 	if (!slot || !process_enter())
 		return;
+	fork_closing();
+	mark = fork_mark();
 	if (!facts_init(&c, fd, slot, slot_claim(slot)))
 		goto out;
-	/* A duplicate that is closed while in an epoll set can't be taken out of it any more. */
-	if (!holder_is_sole(c.cookie) && in_epoll(slot))
-		holder_pin(c.cookie);
+	pin_if_in_sets(&c);
 	counted = holder_is_counted(c.cookie);
-	c.facts.sole_owner = holder_release(c.cookie);
+	c.facts.sole_owner = let_go(&c, mark);
 	if (!facts_gather(&c))
 		goto out;
-	if (c.facts.sole_owner) {
-		steer(&c);
-	} else {
+	if (!c.facts.sole_owner) {
 		/* While all holders are known, the last one's close is the one to speak of. */
 		c.obstacle =
 			counted || c.facts.state != STATE_ESTABLISHED ? WHY_STATE : obstacle_of(&c);
 		publish(&c, WIRE_LET_GO, CLOSE_PASS);
+	} else if (steer(&c)) {
+		fork_closing_handed_over();
+		errno = saved;
+		return;
 	}
 out:
+	fork_closing_done();
 	errno = saved;
+}
+
+void steer_closed(void)
+{
+	fork_closed();
 }
 
 void steer_closing_range(unsigned int first, unsigned int last)
@@ -287,16 +305,20 @@ bool steer_is_shut(int fd)
 
 /* --- exit ------------------------------------------------------------------------------------- */
 
-/* Nothing is closed here: stdio has yet to flush, and the kernel closes soon. */
+/* Nothing is closed here: stdio has yet to flush, and the kernel closes soon. The program's epoll
+ * sets end with it, unless a fork may have shared them. */
 static void exit_one(struct closing *c)
 {
 	enum close_action action = close_decide(c->has_policy ? &c->terms : NULL, &c->facts, NULL);
+	bool left = true;
 
+	if (action == CLOSE_HAND_OVER || c->facts.deferred)
+		left = sets_leave(c->slot, c->fd) || !fork_seen();
 	c->obstacle = obstacle_of(c);
 	if (action == CLOSE_HAND_OVER) {
-		if (hand_over(c, WIRE_AT_EXIT, action, 0))
+		if (left && hand_over(c, WIRE_AT_EXIT, action, 0))
 			return;
-		c->obstacle = WHY_NO_DAEMON;
+		c->obstacle = left ? WHY_NO_DAEMON : WHY_UNSAFE;
 		action = ending_without_daemon(c);
 	}
 	if (action == CLOSE_QUIET)
@@ -309,6 +331,7 @@ static void exit_one(struct closing *c)
 void steer_exiting(void)
 {
 	uint64_t start = wire_now_ms();
+	struct fork_mark mark = fork_mark();
 	int high = slots_high(), done = 0;
 
 	if (!process_enter())
@@ -322,7 +345,8 @@ void steer_exiting(void)
 		slot = slot_at(fd);
 		if (!facts_init(&c, fd, slot, slot_claim(slot)))
 			continue;
-		c.facts.sole_owner = holder_release(c.cookie);
+		pin_if_in_sets(&c);
+		c.facts.sole_owner = let_go(&c, mark);
 		if (wire_now_ms() - start > EXIT_MS || !facts_gather(&c))
 			continue;
 		done++;
@@ -331,24 +355,4 @@ void steer_exiting(void)
 		else
 			publish(&c, WIRE_LET_GO, CLOSE_PASS);
 	}
-}
-
-/* --- epoll ---------------------------------------------------------------------------------- */
-
-void steer_epoll(int epfd, int op, int fd)
-{
-	struct slot *slot = slot_at(fd);
-	int32_t wanted = op == EPOLL_CTL_ADD ? 0 : epfd + 1;
-	int32_t value = op == EPOLL_CTL_ADD ? epfd + 1 : 0;
-
-	if (!slot || op == EPOLL_CTL_MOD || !process_enter())
-		return;
-	for (int i = 0; i < SLOT_SETS; i++) {
-		int32_t found = wanted;
-
-		if (atomic_compare_exchange_strong(&slot->set[i], &found, value))
-			return;
-	}
-	if (op == EPOLL_CTL_ADD)
-		slot_set_flag(fd, SLOT_EPOLL_LOST);
 }

@@ -5,7 +5,7 @@
 #define SHIM_STEER_H
 
 #include "common/endpoint.h"
-#include "shim/holders.h"
+#include "shim/forks.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -23,6 +23,9 @@ void steer_closing(int fd);
 /* The same for each tracked descriptor of [first, last]. */
 void steer_closing_range(unsigned int first, unsigned int last);
 
+/* After the real close, or closes. */
+void steer_closed(void);
+
 /* shutdown(fd, how) of a tracked connection: what the wrapper returns. */
 int steer_shutdown(int fd, int how);
 
@@ -33,8 +36,5 @@ extern _Atomic bool steer_defers; /* false: nowhere */
 
 /* The process ends in an orderly way. */
 void steer_exiting(void);
-
-/* epoll_ctl() has succeeded. */
-void steer_epoll(int epfd, int op, int fd);
 
 #endif

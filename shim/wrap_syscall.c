@@ -126,9 +126,11 @@ long wrap_syscall(long number, ...)
 	case SYS_fork:
 		return wrap_fork_by_number(number, a);
 #endif
-	case SYS_clone:
+	case SYS_clone: /* what wrap_vfork.c has left: a fork */
 	case SYS_clone3:
-		return wrap_clone_by_number(number, a);
+		return wrap_fork_by_number(number, a);
+	case SYS_unshare:
+		return wrap_unshare((int)a[0]);
 	case SYS_seccomp:
 		if (a[0] == SECCOMP_SET_MODE_STRICT || (a[0] == SECCOMP_SET_MODE_FILTER && a[2]))
 			process_inert();

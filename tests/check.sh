@@ -156,11 +156,10 @@ else
 	without gcc "make distcheck" "wire tests" "programs with and without the shim" \
 		"a sample of other programs' test suites"
 fi
-if [ -e "$out/gcc/closesided" ] && [ -e "$out/asan/closesided" ]; then
-	test_step "some wire tests, the daemon under sanitizers" gcc WIRE_SAMPLE \
-		CLOSESIDED="$out/asan/closesided"
+if [ -e "$out/asan/closesided" ]; then
+	test_step "some wire tests, daemon, shim and command under sanitizers" asan WIRE_SAMPLE
 else
-	without sanitizers "some wire tests, the daemon under sanitizers"
+	without sanitizers "some wire tests, daemon, shim and command under sanitizers"
 fi
 
 echo "logs are in ${out#"$src"/}/log, results in ${out#"$src"/}/*/tests; it took $SECONDS s"
