@@ -34,7 +34,6 @@ tests_wire_closes_SOURCES = tests/wire/closes.c
 # Also run with sanitizers in the daemon, the CLI and the shim, which is preloaded after gcc's
 # libasan: short ones that take them through all that they do, nginx among the programs.
 WIRE_SAMPLE = \
-	tests/wire/test-hostile.sh \
 	tests/wire/test-fork.sh \
 	tests/wire/test-time-wait-none.sh \
 	tests/wire/test-half-close.sh \
