@@ -9,6 +9,7 @@ SHIM_CASES = \
 	tests/shim/close_all \
 	tests/shim/duplicates \
 	tests/shim/forks \
+	tests/shim/rights \
 	tests/shim/spawns
 
 # A case is its program, one source and what they share.
@@ -27,5 +28,7 @@ tests_shim_spawns_SOURCES = tests/shim/spawns.c $(case_shared)
 tests_shim_spawns_LDADD = $(case_libs)
 tests_shim_bad_pointers_SOURCES = tests/shim/bad_pointers.c $(case_shared)
 tests_shim_bad_pointers_LDADD = $(case_libs)
+tests_shim_rights_SOURCES = tests/shim/rights.c $(case_shared)
+tests_shim_rights_LDADD = $(case_libs)
 
 EXTRA_DIST += tests/shim/lib.sh
