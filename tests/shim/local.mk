@@ -1,6 +1,7 @@
 # Small programs, one for each way in which interposers fail, compared with and without the shim.
 SHIM_TESTS += \
 	tests/shim/test-descriptors.sh \
+	tests/shim/test-exits.sh \
 	tests/shim/test-processes.sh
 
 SHIM_CASES = \
@@ -8,6 +9,7 @@ SHIM_CASES = \
 	tests/shim/channel_number \
 	tests/shim/close_all \
 	tests/shim/duplicates \
+	tests/shim/exits \
 	tests/shim/forks \
 	tests/shim/rights \
 	tests/shim/spawns
@@ -30,5 +32,17 @@ tests_shim_bad_pointers_SOURCES = tests/shim/bad_pointers.c $(case_shared)
 tests_shim_bad_pointers_LDADD = $(case_libs)
 tests_shim_rights_SOURCES = tests/shim/rights.c $(case_shared)
 tests_shim_rights_LDADD = $(case_libs)
+tests_shim_exits_SOURCES = tests/shim/exits.c $(case_shared)
+tests_shim_exits_LDADD = $(case_libs)
+
+# The same as a program and as a library to preload.
+check_PROGRAMS += tests/shim/early_late
+tests_shim_early_late_SOURCES = tests/shim/early_late.c $(case_shared)
+tests_shim_early_late_CPPFLAGS = $(AM_CPPFLAGS) -DPROGRAM
+tests_shim_early_late_LDADD = $(case_libs)
+check_LTLIBRARIES = tests/shim/early_late.la
+tests_shim_early_late_la_SOURCES = tests/shim/early_late.c $(case_shared)
+tests_shim_early_late_la_CFLAGS = $(AM_CFLAGS) -fPIC
+tests_shim_early_late_la_LDFLAGS = -avoid-version -module -shared -rpath /nowhere
 
 EXTRA_DIST += tests/shim/lib.sh
