@@ -97,8 +97,14 @@ bool fork_was_announced(void)
 
 void fork_reset(void)
 {
+	atomic_fetch_add(&begun[FORK_COPY], 1); /* ours; of a raw system call nobody spoke */
 	for (int kind = 0; kind < FORK_KINDS; kind++)
 		atomic_store(&ended[kind], atomic_load(&begun[kind]));
 	atomic_store(&closing, 0);
 	mine = handed_over = 0;
+}
+
+bool fork_seen(void)
+{
+	return atomic_load(&begun[FORK_COPY]) || atomic_load(&begun[FORK_EXEC]);
 }

@@ -12,6 +12,7 @@ libcloseside_la_SOURCES = \
 	shim/publish.c shim/publish.h \
 	shim/raw.h \
 	shim/rules.c shim/rules.h \
+	shim/sets.c shim/sets.h \
 	shim/share.c shim/share.h \
 	shim/slots.c shim/slots.h \
 	shim/sock.c shim/sock.h \
@@ -23,7 +24,8 @@ libcloseside_la_SOURCES = \
 	shim/wrap.h \
 	shim/wrap_process.c \
 	shim/wrap_syscall.c \
-	shim/wrap_vfork.c
+	shim/wrap_vfork.c \
+	shim/wrap_write.c
 libcloseside_la_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden
 libcloseside_la_LDFLAGS = -avoid-version -module -shared
 libcloseside_la_LIBADD = libcommon.la

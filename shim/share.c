@@ -240,6 +240,7 @@ void share_uncounted(void)
 
 static void mark_inherited(int fd, uint64_t cookie)
 {
+	slot_clear_flag(fd, SLOT_ADDED_HERE);
 	if (cookie)
 		slot_set_flag(fd, SLOT_INHERITED);
 }

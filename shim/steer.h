@@ -7,6 +7,7 @@
 #include "common/endpoint.h"
 #include "shim/forks.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -28,10 +29,12 @@ void steer_closed(void);
 /* shutdown(fd, how) of a tracked connection: what the wrapper returns. */
 int steer_shutdown(int fd, int how);
 
+/* Was the writing half shut down, but its FIN is deferred? False where the kernel itself knows that
+ * nothing more can be sent. */
+bool steer_is_shut(int fd);
+extern _Atomic bool steer_defers; /* false: nowhere */
+
 /* The process ends in an orderly way. */
 void steer_exiting(void);
-
-/* epoll_ctl() has succeeded. */
-void steer_epoll(int epfd, int op, int fd);
 
 #endif

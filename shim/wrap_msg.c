@@ -6,6 +6,7 @@
 #include "shim/process.h"
 #include "shim/share.h"
 #include "shim/user.h"
+#include "shim/wrap.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -79,6 +80,8 @@ ssize_t wrap_sendmsg(int fd, const struct msghdr *msg, int flags)
 {
 	ssize_t sent;
 
+	if (write_refused(fd, flags))
+		return -1;
 	if (!watches(msg))
 		return libc.sendmsg(fd, msg, flags);
 	each_fd(msg, passing, NULL);
@@ -92,6 +95,8 @@ int wrap_sendmmsg(int fd, struct mmsghdr *msgs, unsigned int count, int flags)
 {
 	int sent;
 
+	if (write_refused(fd, flags))
+		return -1;
 	if (count > UIO_MAXIOV)
 		count = UIO_MAXIOV; /* as the kernel does */
 	for (unsigned int i = 0; i < count; i++)

@@ -6,6 +6,7 @@
 #include "shim/channel.h"
 #include "shim/process.h"
 #include "shim/raw.h"
+#include "shim/sets.h"
 #include "shim/share.h"
 #include "shim/slots.h"
 #include "shim/sock.h"
@@ -223,7 +224,7 @@ int wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t le
 {
 	int result = libc.setsockopt(fd, level, name, value, len);
 
-	if (level == IPPROTO_TCP && name == TCP_ULP && result == 0)
+	if (level == IPPROTO_TCP && (name == TCP_ULP || name == TCP_REPAIR) && result == 0)
 		slot_set_flag(fd, SLOT_ULP);
 	if (level == SOL_SOCKET && name == SO_LINGER && result == 0 && slot_word(fd)) {
 		const struct linger *linger = value;
@@ -261,9 +262,20 @@ int wrap_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 
 int wrap_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 {
-	int result = libc.epoll_ctl(epfd, op, fd, event);
+	struct sets_note note;
+	int result;
 
-	if (result == 0 && slot_word(fd))
-		steer_epoll(epfd, op, fd);
+	if (!slot_word(fd))
+		return libc.epoll_ctl(epfd, op, fd, event);
+	if (op != EPOLL_CTL_ADD) {
+		result = libc.epoll_ctl(epfd, op, fd, event);
+		if (op == EPOLL_CTL_DEL && result == 0)
+			sets_removed(epfd, fd);
+		return result;
+	}
+	note = sets_adding(epfd, fd);
+	result = libc.epoll_ctl(epfd, op, fd, event);
+	if (result != 0)
+		sets_not_added(epfd, fd, note);
 	return result;
 }

@@ -1,8 +1,11 @@
 # Small programs, one for each way in which interposers fail, compared with and without the shim.
 SHIM_TESTS += \
 	tests/shim/test-descriptors.sh \
+	tests/shim/test-epoll.sh \
 	tests/shim/test-exits.sh \
-	tests/shim/test-processes.sh
+	tests/shim/test-processes.sh \
+	tests/shim/test-shutdown.sh \
+	tests/shim/test-sockets.sh
 
 SHIM_CASES = \
 	tests/shim/bad_pointers \
@@ -11,6 +14,10 @@ SHIM_CASES = \
 	tests/shim/duplicates \
 	tests/shim/exits \
 	tests/shim/forks \
+	tests/shim/epoll_sets \
+	tests/shim/epoll_threads \
+	tests/shim/sock_kinds \
+	tests/shim/shut_write \
 	tests/shim/rights \
 	tests/shim/spawns
 
@@ -22,6 +29,8 @@ tests_shim_channel_number_SOURCES = tests/shim/channel_number.c $(case_shared)
 tests_shim_channel_number_LDADD = $(case_libs)
 tests_shim_close_all_SOURCES = tests/shim/close_all.c $(case_shared)
 tests_shim_close_all_LDADD = $(case_libs)
+tests_shim_shut_write_SOURCES = tests/shim/shut_write.c $(case_shared)
+tests_shim_shut_write_LDADD = $(case_libs)
 tests_shim_duplicates_SOURCES = tests/shim/duplicates.c $(case_shared)
 tests_shim_duplicates_LDADD = $(case_libs)
 tests_shim_forks_SOURCES = tests/shim/forks.c $(case_shared)
@@ -30,6 +39,12 @@ tests_shim_spawns_SOURCES = tests/shim/spawns.c $(case_shared)
 tests_shim_spawns_LDADD = $(case_libs)
 tests_shim_bad_pointers_SOURCES = tests/shim/bad_pointers.c $(case_shared)
 tests_shim_bad_pointers_LDADD = $(case_libs)
+tests_shim_epoll_sets_SOURCES = tests/shim/epoll_sets.c $(case_shared)
+tests_shim_epoll_sets_LDADD = $(case_libs)
+tests_shim_epoll_threads_SOURCES = tests/shim/epoll_threads.c $(case_shared)
+tests_shim_epoll_threads_LDADD = $(case_libs)
+tests_shim_sock_kinds_SOURCES = tests/shim/sock_kinds.c $(case_shared)
+tests_shim_sock_kinds_LDADD = $(case_libs)
 tests_shim_rights_SOURCES = tests/shim/rights.c $(case_shared)
 tests_shim_rights_LDADD = $(case_libs)
 tests_shim_exits_SOURCES = tests/shim/exits.c $(case_shared)

@@ -45,15 +45,30 @@ int pair_listen(void)
 	die("bind");
 }
 
-int pair_connect(int listener)
+int pair_socket(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	if (fd < 0)
+		die("socket");
+	return fd;
+}
+
+void pair_connect_to(int fd, int listener)
 {
 	struct sockaddr_in addr;
 	socklen_t len = sizeof(addr);
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
-	if (fd < 0 || getsockname(listener, (struct sockaddr *)&addr, &len) != 0 ||
+	if (getsockname(listener, (struct sockaddr *)&addr, &len) != 0 ||
 	    connect(fd, (struct sockaddr *)&addr, len) != 0)
 		die("connect");
+}
+
+int pair_connect(int listener)
+{
+	int fd = pair_socket();
+
+	pair_connect_to(fd, listener);
 	return fd;
 }
 

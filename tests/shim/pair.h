@@ -28,6 +28,9 @@ long saw(const char *name, long result);
 /* A listening socket on 127.0.0.1; the kernel's next free port of 8000-8999. */
 int pair_listen(void);
 
+int pair_socket(void);
+void pair_connect_to(int fd, int listener);
+
 /* Connects to the listener; *client is filled in, the rest is for accept(). */
 int pair_connect(int listener);
 
