@@ -25,6 +25,9 @@ void steer_closing_range(unsigned int first, unsigned int last);
 /* shutdown(fd, how) of a tracked connection: what the wrapper returns. */
 int steer_shutdown(int fd, int how);
 
+/* connect() to AF_UNSPEC: what the wrapper returns. The slot stays. */
+int steer_disconnect(int fd, const struct sockaddr *addr, socklen_t len);
+
 /* The process ends in an orderly way. */
 void steer_exiting(void);
 

@@ -2,6 +2,7 @@
 /* Wrappers: sockets, from socket() to shutdown(). */
 #include "shim/libc.h"
 
+#include "common/tcp_state.h"
 #include "shim/apply.h"
 #include "shim/channel.h"
 #include "shim/holders.h"
@@ -100,16 +101,45 @@ int wrap_listen(int fd, int backlog)
 	return result;
 }
 
+/* connect() to AF_UNSPEC dissolves the connection, with an RST, or the listener, and the socket may
+ * be connected anew: elsewhere, and still with its cookie. */
+static int disconnect(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	const uint32_t gone = SLOT_KIND | SLOT_SERVER | SLOT_DEFERRED | SLOT_SHUT_FIRST |
+			      SLOT_SHUT_LATER | ~0U << SLOT_SHUT_WHY;
+	uint32_t word = slot_word(fd);
+	int result;
+
+	if (!word || (word & SLOT_KIND) == SLOT_CHANNEL || !process_enter())
+		return libc.connect(fd, addr, len);
+	result = steer_disconnect(fd, addr, len);
+	if (result == 0)
+		slot_fill(fd, (slot_word(fd) & ~gone) | SLOT_SOCKET, 0, NULL, true);
+	return result;
+}
+
+/* Will connect() try to connect it, or only tell how an earlier attempt fares? After one that
+ * failed it tries again (Linux), elsewhere it may be. */
+static bool connects_now(int fd, uint32_t word)
+{
+	uint32_t kind = word & SLOT_KIND;
+
+	return kind == SLOT_SOCKET || (kind == SLOT_CONN && sock_state(fd) == STATE_CLOSE);
+}
+
 int wrap_connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
-	const uint32_t kept = SLOT_APP_LINGER | SLOT_BOUND | SLOT_EPOLL_LOST | SLOT_SHARED;
+	const uint32_t kept =
+		SLOT_APP_LINGER | SLOT_BOUND | SLOT_EPOLL_LOST | SLOT_SHARED | SLOT_ULP;
 	struct fork_mark mark;
 	struct endpoint remote;
 	int saved = errno, result;
 	uint32_t word;
 
+	if (addr && len >= sizeof(sa_family_t) && addr->sa_family == AF_UNSPEC)
+		return disconnect(fd, addr, len);
 	if (!addr || len < sizeof(struct sockaddr_in) || !is_inet(addr->sa_family) ||
-	    (adopt(fd) & SLOT_KIND) != SLOT_SOCKET)
+	    !connects_now(fd, adopt(fd)))
 		return libc.connect(fd, addr, len);
 	channel_open();
 	word = slot_word(fd);
@@ -117,7 +147,8 @@ int wrap_connect(int fd, const struct sockaddr *addr, socklen_t len)
 	mark = fork_mark();
 	errno = saved;
 	result = apply_connect(fd, addr, len, word & SLOT_BOUND);
-	if (result == 0 || errno == EINPROGRESS) {
+	/* Interrupted, it goes on by itself as if it had not been to wait. */
+	if (result == 0 || errno == EINPROGRESS || errno == EINTR) {
 		saved = errno;
 		steer_opened(fd, slot_word(fd) & kept, NULL, &remote, mark);
 		errno = saved;

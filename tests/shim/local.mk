@@ -8,6 +8,7 @@ SHIM_CASES = \
 	tests/shim/close_all \
 	tests/shim/epoll_sets \
 	tests/shim/epoll_threads \
+	tests/shim/sock_calls \
 	tests/shim/sock_kinds
 
 # A case is its program, one source and what they share.
@@ -22,5 +23,7 @@ tests_shim_epoll_threads_SOURCES = tests/shim/epoll_threads.c $(case_shared)
 tests_shim_epoll_threads_LDADD = $(case_libs)
 tests_shim_sock_kinds_SOURCES = tests/shim/sock_kinds.c $(case_shared)
 tests_shim_sock_kinds_LDADD = $(case_libs)
+tests_shim_sock_calls_SOURCES = tests/shim/sock_calls.c $(case_shared)
+tests_shim_sock_calls_LDADD = $(case_libs)
 
 EXTRA_DIST += tests/shim/lib.sh
