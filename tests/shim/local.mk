@@ -9,7 +9,9 @@ SHIM_CASES = \
 	tests/shim/epoll_sets \
 	tests/shim/epoll_threads \
 	tests/shim/sock_calls \
-	tests/shim/sock_kinds
+	tests/shim/signals \
+	tests/shim/sock_kinds \
+	tests/shim/threads
 
 # A case is its program, one source and what they share.
 check_PROGRAMS += $(SHIM_CASES)
@@ -25,5 +27,9 @@ tests_shim_sock_kinds_SOURCES = tests/shim/sock_kinds.c $(case_shared)
 tests_shim_sock_kinds_LDADD = $(case_libs)
 tests_shim_sock_calls_SOURCES = tests/shim/sock_calls.c $(case_shared)
 tests_shim_sock_calls_LDADD = $(case_libs)
+tests_shim_signals_SOURCES = tests/shim/signals.c $(case_shared)
+tests_shim_signals_LDADD = $(case_libs)
+tests_shim_threads_SOURCES = tests/shim/threads.c $(case_shared)
+tests_shim_threads_LDADD = $(case_libs)
 
 EXTRA_DIST += tests/shim/lib.sh
