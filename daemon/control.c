@@ -284,7 +284,11 @@ static void on_read(struct bufferevent *stream, void *arg)
 		take_line(client, line, len);
 		free(line);
 	}
-	if (!is_busy(client) && evbuffer_get_length(in) >= LIMIT_CONTROL_LINE) {
+	/* libevent 2.1 calls back without end while as much as the high watermark is in the buffer.
+	 */
+	if (is_busy(client))
+		bufferevent_disable(stream, EV_READ);
+	else if (evbuffer_get_length(in) >= LIMIT_CONTROL_LINE) {
 		client->control->loop->book->bad_messages++;
 		client_free(client);
 	}
@@ -296,8 +300,10 @@ static void on_written(struct bufferevent *stream, void *arg)
 
 	if (client->walking)
 		walk_on(client);
-	if (!client->walking)
-		on_read(stream, client);
+	if (is_busy(client))
+		return;
+	bufferevent_enable(stream, EV_READ);
+	on_read(stream, client);
 }
 
 static void on_end(struct bufferevent *stream, short what, void *arg)
@@ -306,7 +312,7 @@ static void on_end(struct bufferevent *stream, short what, void *arg)
 
 	if (!(what & (BEV_EVENT_EOF | BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT)))
 		return;
-	if (!client->walking && evbuffer_get_length(bufferevent_get_input(stream)))
+	if (!is_busy(client) && evbuffer_get_length(bufferevent_get_input(stream)))
 		client->control->loop->book->bad_messages++; /* half a request */
 	client_free(client);
 }

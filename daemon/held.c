@@ -36,6 +36,7 @@ static struct custody_facts facts_of(struct held *held, const struct sock_look *
 		.saw_fin = held->saw_fin,
 		.shut_here = held->shut_here,
 		.quiet = held->quiet,
+		.mute = look->mute,
 		.unread_at_start = held->unread_at_start,
 		.received = look->received - held->received_at_start,
 		.last_received_ms = look->last_received_ms,

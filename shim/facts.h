@@ -33,6 +33,9 @@ struct closing {
  * it is not a connection, or no longer the one that was filed. */
 bool facts_init(struct closing *c, int fd, struct slot *slot, uint32_t word);
 
+/* Its state, and what else TCP_INFO tells. False: it is no TCP connection any more. */
+bool facts_state(struct closing *c);
+
 /* The rest; facts.sole_owner is to be set before. False: it is no TCP connection any more. */
 bool facts_gather(struct closing *c);
 

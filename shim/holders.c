@@ -11,8 +11,6 @@ enum { HOLDERS = 1 << 18, COUNT_MAX = 127, SERVER = 128 };
 
 static _Atomic uint64_t *table; /* cookie << 8 | SERVER | count; direct-mapped */
 
-static _Atomic uint32_t forks_begun, forks_ended;
-
 bool holders_init(void)
 {
 	long p = raw(SYS_mmap, 0, sizeof(*table) * HOLDERS, PROT_READ | PROT_WRITE,
@@ -111,44 +109,4 @@ bool holder_release(uint64_t cookie)
 		if (atomic_compare_exchange_weak(at, &entry, count == 1 ? 0 : entry - 1))
 			return count == 1;
 	}
-}
-
-struct fork_mark fork_mark(void)
-{
-	struct fork_mark mark;
-
-	mark.begun = atomic_load(&forks_begun);
-	mark.in_progress = atomic_load(&forks_ended) != mark.begun;
-	return mark;
-}
-
-bool fork_mark_passed(struct fork_mark mark)
-{
-	return mark.in_progress || atomic_load(&forks_begun) != mark.begun;
-}
-
-void fork_begin(void)
-{
-	atomic_fetch_add(&forks_begun, 1);
-}
-
-void fork_end(void)
-{
-	atomic_fetch_add(&forks_ended, 1);
-}
-
-bool fork_reset(void)
-{
-	uint32_t begun = atomic_load(&forks_begun);
-	bool announced = atomic_load(&forks_ended) != begun;
-
-	if (!announced)
-		atomic_store(&forks_begun, ++begun);
-	atomic_store(&forks_ended, begun);
-	return announced;
-}
-
-bool fork_seen(void)
-{
-	return atomic_load(&forks_begun) != 0;
 }

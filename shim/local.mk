@@ -5,6 +5,7 @@ libcloseside_la_SOURCES = \
 	shim/calls.h \
 	shim/channel.c shim/channel.h \
 	shim/facts.c shim/facts.h \
+	shim/forks.c shim/forks.h \
 	shim/holders.c shim/holders.h \
 	shim/libc.c shim/libc.h \
 	shim/process.c shim/process.h \
@@ -16,12 +17,15 @@ libcloseside_la_SOURCES = \
 	shim/slots.c shim/slots.h \
 	shim/sock.c shim/sock.h \
 	shim/steer.c shim/steer.h \
+	shim/user.c shim/user.h \
 	shim/wrap_close.c \
 	shim/wrap_msg.c \
 	shim/wrap_net.c \
 	shim/wrap.h \
 	shim/wrap_process.c \
-	shim/wrap_syscall.c
+	shim/wrap_syscall.c \
+	shim/wrap_vfork.c \
+	shim/wrap_write.c
 libcloseside_la_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden
 libcloseside_la_LDFLAGS = -avoid-version -module -shared
 libcloseside_la_LIBADD = libcommon.la

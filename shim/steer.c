@@ -10,11 +10,13 @@
 #include "shim/apply.h"
 #include "shim/channel.h"
 #include "shim/facts.h"
+#include "shim/holders.h"
 #include "shim/libc.h"
 #include "shim/process.h"
 #include "shim/publish.h"
 #include "shim/raw.h"
 #include "shim/sets.h"
+#include "shim/share.h"
 #include "shim/slots.h"
 #include "shim/sock.h"
 
@@ -46,7 +48,7 @@ void steer_opened(int fd, uint32_t flags, const struct endpoint *local,
 	holder_create(cookie, flags & SLOT_SERVER);
 	/* A client's socket may be in epoll sets already; an accepted one cannot. */
 	slot_fill(fd, word, cookie, &info, !(flags & SLOT_SERVER));
-	if (fork_mark_passed(mark) || flags & SLOT_SHARED)
+	if (share_copied_since(fd, mark) || flags & SLOT_SHARED)
 		holder_pin(cookie);
 	if (publish_open(fd, word, cookie, &info, &terms))
 		apply_opened(fd, &terms);
@@ -145,7 +147,8 @@ static void silence(const struct closing *c)
 		raw(SYS_fcntl, c->fd, F_SETFL, flags & ~O_ASYNC);
 }
 
-static void steer(struct closing *c)
+/* True: it was handed over. */
+static bool steer(struct closing *c)
 {
 	enum close_action action;
 
@@ -158,7 +161,7 @@ static void steer(struct closing *c)
 		bool left = sets_leave(c->slot, c->fd);
 
 		if (left && hand_over(c, WIRE_HAND_OVER, action, 0))
-			return;
+			return true;
 		c->obstacle = left ? WHY_NO_DAEMON : WHY_UNSAFE;
 		action = ending_without_daemon(c);
 	}
@@ -166,6 +169,15 @@ static void steer(struct closing *c)
 	if (c->facts.deferred)
 		silence(c);
 	publish(c, WIRE_CLOSE, action);
+	return false;
+}
+
+/* Of our own holders and those of a fork that is under way and did not see us. */
+static bool let_go(const struct closing *c, struct fork_mark mark)
+{
+	if (share_copied_since(c->fd, mark))
+		holder_pin(c->cookie);
+	return holder_release(c->cookie);
 }
 
 /* A duplicate that is closed while in an epoll set can't be taken out of it any more. */
@@ -178,29 +190,40 @@ static void pin_if_in_sets(const struct closing *c)
 void steer_closing(int fd)
 {
 	struct slot *slot = slot_at(fd);
+	struct fork_mark mark;
 	struct closing c;
 	int saved = errno;
 	bool counted;
 
 	if (!slot || !process_enter())
 		return;
+	fork_closing();
+	mark = fork_mark();
 	if (!facts_init(&c, fd, slot, slot_claim(slot)))
 		goto out;
 	pin_if_in_sets(&c);
 	counted = holder_is_counted(c.cookie);
-	c.facts.sole_owner = holder_release(c.cookie);
+	c.facts.sole_owner = let_go(&c, mark);
 	if (!facts_gather(&c))
 		goto out;
-	if (c.facts.sole_owner) {
-		steer(&c);
-	} else {
+	if (!c.facts.sole_owner) {
 		/* While all holders are known, the last one's close is the one to speak of. */
 		c.obstacle =
 			counted || c.facts.state != STATE_ESTABLISHED ? WHY_STATE : obstacle_of(&c);
 		publish(&c, WIRE_LET_GO, CLOSE_PASS);
+	} else if (steer(&c)) {
+		fork_closing_handed_over();
+		errno = saved;
+		return;
 	}
 out:
+	fork_closing_done();
 	errno = saved;
+}
+
+void steer_closed(void)
+{
+	fork_closed();
 }
 
 void steer_closing_range(unsigned int first, unsigned int last)
@@ -213,6 +236,8 @@ void steer_closing_range(unsigned int first, unsigned int last)
 }
 
 /* --- shutdown --------------------------------------------------------------------------------- */
+
+_Atomic bool steer_defers;
 
 /* The program's own shutdown, and what it makes of the close side. */
 static int pass_shutdown(int fd, int how, unsigned int state, enum close_reason why)
@@ -231,6 +256,7 @@ static bool defer(const struct closing *c, int how)
 	if (!c->facts.deferred && !hand_over(c, WIRE_DEFER, CLOSE_DEFER, how))
 		return false;
 	slot_set_flag(c->fd, SLOT_DEFERRED);
+	atomic_store(&steer_defers, true);
 	/* Shutting the reading half sends nothing, and wakes who reads. */
 	if (how == SHUT_RDWR)
 		raw(SYS_shutdown, c->fd, SHUT_RD);
@@ -286,6 +312,21 @@ int steer_disconnect(int fd, const struct sockaddr *addr, socklen_t len)
 	return result;
 }
 
+bool steer_is_shut(int fd)
+{
+	struct slot *slot = slot_at(fd);
+	struct closing c;
+	int saved = errno;
+	bool shut;
+
+	if (!slot || !(slot_word(fd) & SLOT_DEFERRED) || !process_is_on())
+		return false;
+	shut = facts_init(&c, fd, slot, atomic_load(&slot->word)) && facts_state(&c) &&
+	       (c.facts.state == STATE_ESTABLISHED || c.facts.state == STATE_CLOSE_WAIT);
+	errno = saved;
+	return shut;
+}
+
 /* --- exit ------------------------------------------------------------------------------------- */
 
 /* Nothing is closed here: stdio has yet to flush, and the kernel closes soon. The program's epoll
@@ -314,6 +355,7 @@ static void exit_one(struct closing *c)
 void steer_exiting(void)
 {
 	uint64_t start = wire_now_ms();
+	struct fork_mark mark = fork_mark();
 	int high = slots_high(), done = 0;
 
 	if (!process_enter())
@@ -328,7 +370,7 @@ void steer_exiting(void)
 		if (!facts_init(&c, fd, slot, slot_claim(slot)))
 			continue;
 		pin_if_in_sets(&c);
-		c.facts.sole_owner = holder_release(c.cookie);
+		c.facts.sole_owner = let_go(&c, mark);
 		if (wire_now_ms() - start > EXIT_MS || !facts_gather(&c))
 			continue;
 		done++;

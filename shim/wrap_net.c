@@ -5,13 +5,14 @@
 #include "common/tcp_state.h"
 #include "shim/apply.h"
 #include "shim/channel.h"
-#include "shim/holders.h"
 #include "shim/process.h"
 #include "shim/raw.h"
 #include "shim/sets.h"
+#include "shim/share.h"
 #include "shim/slots.h"
 #include "shim/sock.h"
 #include "shim/steer.h"
+#include "shim/user.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -22,6 +23,20 @@
 static bool is_inet(int family)
 {
 	return family == AF_INET || family == AF_INET6;
+}
+
+/* What bind() or connect() was given is an address of ours, and can be looked at. */
+static bool is_inet_address(const struct sockaddr *addr, socklen_t len)
+{
+	return !process_is_inert() && addr && len >= sizeof(struct sockaddr_in) &&
+	       len <= sizeof(struct sockaddr_storage) && user_readable(addr, len) &&
+	       is_inet(addr->sa_family);
+}
+
+static bool is_unspec(const struct sockaddr *addr, socklen_t len)
+{
+	return !process_is_inert() && addr && len >= sizeof(sa_family_t) &&
+	       user_readable(addr, sizeof(sa_family_t)) && addr->sa_family == AF_UNSPEC;
 }
 
 static bool is_tcp(int fd)
@@ -41,7 +56,7 @@ static uint32_t adopt(int fd)
 
 	if (word)
 		return process_enter() ? word : 0;
-	if (!is_tcp(fd) || !process_start() || !slot_at(fd))
+	if (process_is_inert() || !is_tcp(fd) || !process_start() || !slot_at(fd))
 		return 0;
 	word = SLOT_SOCKET | SLOT_SHARED | sock_options(fd);
 	slot_fill(fd, word, 0, NULL, false);
@@ -61,7 +76,7 @@ int wrap_socket(int domain, int type, int protocol)
 	if (fd >= 0 && is_inet(domain) && (type & 0xf) == SOCK_STREAM &&
 	    (protocol == 0 || protocol == IPPROTO_TCP) && process_start()) {
 		slot_fill(fd, SLOT_SOCKET, 0, NULL, false);
-		if (fork_mark_passed(mark))
+		if (share_copied_since(fd, mark))
 			slot_set_flag(fd, SLOT_SHARED);
 	}
 	return fd;
@@ -72,7 +87,7 @@ int wrap_bind(int fd, const struct sockaddr *addr, socklen_t len)
 	int saved = errno, result;
 	bool late = false;
 
-	if (!addr || len < sizeof(struct sockaddr_in) || !is_inet(addr->sa_family) || !adopt(fd))
+	if (!is_inet_address(addr, len) || !adopt(fd))
 		return libc.bind(fd, addr, len);
 	channel_open();
 	late = apply_bind(fd, addr, len);
@@ -136,10 +151,9 @@ int wrap_connect(int fd, const struct sockaddr *addr, socklen_t len)
 	int saved = errno, result;
 	uint32_t word;
 
-	if (addr && len >= sizeof(sa_family_t) && addr->sa_family == AF_UNSPEC)
+	if (is_unspec(addr, len))
 		return disconnect(fd, addr, len);
-	if (!addr || len < sizeof(struct sockaddr_in) || !is_inet(addr->sa_family) ||
-	    !connects_now(fd, adopt(fd)))
+	if (!is_inet_address(addr, len) || !connects_now(fd, adopt(fd)))
 		return libc.connect(fd, addr, len);
 	channel_open();
 	word = slot_word(fd);
@@ -202,14 +216,19 @@ static bool is_listener(int fd, const struct sockaddr_storage *addr, socklen_t l
 /* The program's buffer if it gave one, else ours: accept() can bring the address along. */
 #define ACCEPT(call)                                                                        \
 	struct sockaddr_storage own, *from = addr ? (struct sockaddr_storage *)addr : &own; \
-	socklen_t own_len = sizeof(own), given = addr && len ? *len : 0;                    \
+	socklen_t own_len = sizeof(own), given = sizeof(own);                               \
 	struct fork_mark mark = fork_mark();                                                \
 	int saved = errno, result;                                                          \
                                                                                             \
-	if (!addr) {                                                                        \
+	if (process_is_inert() || (addr && !user_readable(len, sizeof(*len)))) {            \
+		errno = saved;                                                              \
+		return call;                                                                \
+	}                                                                                   \
+	if (addr) {                                                                         \
+		given = *len;                                                               \
+	} else {                                                                            \
 		addr = (struct sockaddr *)&own;                                             \
 		len = &own_len;                                                             \
-		given = sizeof(own);                                                        \
 	}                                                                                   \
 	result = call;                                                                      \
 	if (result >= 0) {                                                                  \

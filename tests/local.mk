@@ -12,6 +12,7 @@ include tests/unit/local.mk
 include tests/conf/local.mk
 include tests/fuzz/local.mk
 include tests/wire/local.mk
+include tests/soak/local.mk
 include tests/shim/local.mk
 include tests/suites/local.mk
 include tests/lint/local.mk

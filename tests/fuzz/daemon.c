@@ -24,6 +24,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -38,7 +39,7 @@
 enum {
 	FDS_SEEN = 512,
 	TURNS_MAX = 16,
-	CONNS_MAX = 64, /* small, so that limits are reached */
+	CONNS_MAX = 300, /* small, so that limits are reached */
 	CONNS_PER_SESSION = 24,
 };
 
@@ -183,6 +184,7 @@ static void clean_up(void)
 
 void fuzz_world(void)
 {
+	signal(SIGPIPE, SIG_IGN); /* as loop_run() does */
 	own_network();
 	fuzz_check(mkdtemp(directory) != NULL);
 	snprintf(socket_path, sizeof(socket_path), "%s/socket", directory);

@@ -23,7 +23,7 @@ export UBSAN_OPTIONS=print_stacktrace=1
 make_targets() # TARGET...
 {
 	mkdir -p "$build/crashes" && cd "$build" || return
-	[ -e Makefile ] || "$top_srcdir/configure" -q --disable-dependency-tracking \
+	[ -e Makefile ] || "$top_srcdir/configure" -q \
 		--enable-fuzzing CC="$FUZZ_CC" || return
 	make -s -j "$(nproc)" "$@"
 }

@@ -130,6 +130,22 @@ void pair_hear_eof(const char *name, int client)
 		die("close of the client");
 }
 
+void pair_serve(void)
+{
+	struct pair p = pair_open(false);
+
+	pair_say_bye(p.server);
+	saw("close", close(p.server));
+	pair_hear_bye("client", p.client);
+}
+
+void pair_look(int client)
+{
+	char c;
+
+	saw("the client sees", recv(client, &c, 1, MSG_DONTWAIT | MSG_PEEK));
+}
+
 bool is_open(int fd)
 {
 	return fcntl(fd, F_GETFD) >= 0;

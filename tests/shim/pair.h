@@ -48,6 +48,12 @@ void pair_hear_bye(const char *name, int client);
 /* The same, but waits for EOF (or a reset) and prints that too. */
 void pair_hear_eof(const char *name, int client);
 
+/* A whole connection: the server says bye and closes, the client hears it. What a policy steers. */
+void pair_serve(void);
+
+/* Nothing has come to the client, and no end either: prints what it sees. */
+void pair_look(int client);
+
 /* Is this number open? By fcntl(F_GETFD). */
 bool is_open(int fd);
 

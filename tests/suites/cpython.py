@@ -8,6 +8,8 @@ import os
 import sys
 
 # The network is there, but leads nowhere: what needs the Internet skips or fails, as without us.
+# VSOCK ports are no namespace's, and the two ends may be different machines.
+IGNORED = "ThreadedVSOCKSocketStreamTest"
 RESOURCES = "all,-largefile,-gui,-audio,-curses,-tzdata"
 
 
@@ -19,12 +21,14 @@ class Lines:
         self.module = module
         self.pid = os.getpid()
         self.last = None
+        self.failed = False
 
     def add(self, test, result):
         # A forked child that goes on in the test runner has no say; one word for each test.
         if os.getpid() != self.pid or self.last is test:
             return
         self.last = test
+        self.failed |= result in ("fail", "error")
         name = test if isinstance(test, str) else test.id()
         name = "_".join(name.split()).removeprefix("test.")
         with open(self.path, "a", encoding="utf-8") as file:
@@ -72,7 +76,8 @@ def main():
     out, unit = sys.argv[1:]
     module, _, name = unit.partition("::")
     lines = Lines(out, module)
-    arguments = ["-v", "-u", RESOURCES, "--fail-env-changed", "--timeout", "1100"]
+    arguments = ["-v", "-u", RESOURCES, "--fail-env-changed", "--timeout", "1100",
+                 "-i", IGNORED]
     if name and name != "-module-":
         arguments += ["-m", "test." + name]
 
@@ -87,7 +92,9 @@ def main():
         test.libregrtest.main()
     except SystemExit as end:
         status = end.code or 0
-    lines.add("-module-", "ok" if status == 0 else "fail")
+    # 2: tests failed, which they have said themselves; or the module could not be run.
+    fine = status == 0 or (status == 2 and lines.failed)
+    lines.add("-module-", "ok" if fine else "fail")
     sys.exit(status)
 
 
