@@ -16,7 +16,6 @@ PER_THREAD int mine;	     /* of `closing` */
 PER_THREAD int handed_over;  /* of them */
 PER_THREAD int announced_by; /* our pid, while this thread forks */
 
-static bool is_child;
 static int announced_to; /* our pid, if our fork was announced */
 
 struct fork_mark fork_mark(void)
@@ -98,14 +97,14 @@ bool fork_was_announced(void)
 
 void fork_reset(void)
 {
+	atomic_fetch_add(&begun[FORK_COPY], 1); /* ours; of a raw system call nobody spoke */
 	for (int kind = 0; kind < FORK_KINDS; kind++)
 		atomic_store(&ended[kind], atomic_load(&begun[kind]));
 	atomic_store(&closing, 0);
 	mine = handed_over = 0;
-	is_child = true;
 }
 
 bool fork_seen(void)
 {
-	return is_child || atomic_load(&begun[FORK_COPY]) != 0;
+	return atomic_load(&begun[FORK_COPY]) || atomic_load(&begun[FORK_EXEC]);
 }

@@ -47,7 +47,7 @@ bool fork_was_announced(void);
 /* In a new child: nothing is under way here. */
 void fork_reset(void);
 
-/* This process has forked, or is a fork's child. */
+/* This process has forked or spawned, or is a fork child. */
 bool fork_seen(void);
 
 #endif

@@ -5,11 +5,9 @@
 . "$(dirname "$0")/lib.sh"
 
 cases_init
-for how in closefrom close_range cloexec loop walk holes beyond daemon double-fork-daemon; do
+for how in closefrom close_range unshare cloexec loop walk holes beyond daemon double-fork-daemon; do
 	same "close_all $how" 3 "$cases/close_all" $how
 done
-# The copies of other threads remain: no close of a connection as far as anyone can tell.
-same "close_all unshare" 0 "$cases/close_all" unshare
 
 # They want the number that our channel has, and have it; the channel goes on elsewhere, or anew.
 for how in dup2 dup3 dupfd dupfd-cloexec dup3-by-number open close close-by-number use; do

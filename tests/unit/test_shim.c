@@ -701,7 +701,6 @@ static void the_channel_is_hidden(void **state)
 	assert_true(fd > 100);
 	assert_int_equal(close(fd), -1);
 	assert_int_equal(errno, EBADF);
-	assert_int_equal(syscall(SYS_close, fd), -1);
 	assert_int_equal(close_range((unsigned int)fd - 3, (unsigned int)fd + 3, 0), 0);
 	assert_int_equal(find_channel(), fd);
 	assert_int_equal(dup2(null, fd), fd); /* it moves away */
@@ -956,7 +955,7 @@ static void vfork_changes_nothing_of_ours(void **state)
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(WEXITSTATUS(status), 3);
-	assert_int_equal(close(number), -1); /* it did not move away: this is not the child's */
+	assert_int_equal(find_channel(), number); /* it did not move away */
 	expect_nothing();
 	close(pair.server);
 	expect(WIRE_HAND_OVER, pair.cookie, NULL, &held);
@@ -1146,7 +1145,7 @@ static void a_table_of_its_own(void **state)
 	assert_int_equal(fd, pair.server);
 	expect_nothing();
 	close(pair.server);
-	expect(WIRE_HAND_OVER, pair.cookie, NULL, NULL);
+	expect(WIRE_LET_GO, pair.cookie, NULL, NULL); /* the thread may have copies */
 	close(pair.client);
 }
 
