@@ -38,6 +38,15 @@ static _Atomic(struct session_page *) session;
 static struct session_page *session_place;
 static _Atomic int32_t credits_start = WIRE_CREDITS_START;
 
+/* Threads have tables of their own: our number may mean something else in each of them, so that it
+ * is looked at before each use, and what is not ours here may still be ours elsewhere. */
+static _Atomic bool several_tables;
+
+void channel_tables_part(void)
+{
+	atomic_store(&several_tables, true);
+}
+
 static int channel_fd(void)
 {
 	return atomic_load_explicit(&number, memory_order_relaxed);
@@ -56,7 +65,8 @@ static bool is_ours_still(int fd)
 	static _Atomic uint64_t asked_ms;
 	uint64_t now = wire_now_ms();
 
-	if (atomic_load_explicit(&asked_ms, memory_order_relaxed) == now)
+	if (atomic_load_explicit(&asked_ms, memory_order_relaxed) == now &&
+	    !atomic_load_explicit(&several_tables, memory_order_relaxed))
 		return true;
 	if (!is_ours(fd))
 		return false;
@@ -67,6 +77,8 @@ static bool is_ours_still(int fd)
 /* Somebody closed or replaced our descriptor behind the wrappers' back: it is theirs now. */
 static void lose_number(int fd)
 {
+	if (atomic_load(&several_tables))
+		return;
 	atomic_store(&up, false);
 	slot_clear(fd);
 	atomic_compare_exchange_strong(&number, &fd, -1);
@@ -160,33 +172,46 @@ static void forget_session(void)
 	atomic_store(&credits_start, WIRE_CREDITS_START);
 }
 
-static bool due(void)
+static bool is_due(void)
 {
-	uint64_t now = wire_now_ms(), last = atomic_load(&last_try_ms);
+	uint64_t last = atomic_load(&last_try_ms);
 
-	if (last != 0 && now - last < RETRY_MS)
-		return false;
-	atomic_store(&last_try_ms, now);
-	return true;
+	return last == 0 || wire_now_ms() - last >= RETRY_MS;
+}
+
+static void try_to_open(void)
+{
+	int fd = channel_fd();
+
+	if (fd >= 0 && atomic_load(&several_tables) && !is_ours(fd))
+		return;
+	atomic_store(&last_try_ms, wire_now_ms());
+	fd = connect_daemon();
+	if (fd < 0)
+		return;
+	if (!say_hello(fd)) {
+		raw(SYS_close, fd);
+		return;
+	}
+	forget_session();
+	settle(fd);
+	atomic_store(&up, true);
+	publish_all();
 }
 
 void channel_open(void)
 {
-	int fd;
+	unsigned long signals;
 
-	if (atomic_load(&up) || atomic_exchange(&opening, true))
+	if (atomic_load(&up) || !is_due())
 		return;
-	if (!atomic_load(&up) && due() && (fd = connect_daemon()) >= 0) {
-		if (say_hello(fd)) {
-			forget_session();
-			settle(fd);
-			atomic_store(&up, true);
-			publish_all();
-		} else {
-			raw(SYS_close, fd);
-		}
+	signals = raw_block_signals();
+	if (!atomic_exchange(&opening, true)) {
+		if (!atomic_load(&up) && is_due())
+			try_to_open();
+		atomic_store(&opening, false);
 	}
-	atomic_store(&opening, false);
+	raw_restore_signals(signals);
 }
 
 /* Mapped elsewhere and found good first, for what fails half-way must not leave a hole. A thread
@@ -348,7 +373,10 @@ static bool send_fd(int fd, const struct wire_record *record, int passed)
 	if (sent == sizeof(*record))
 		return true;
 	atomic_fetch_add(left, 1);
-	note_error(sent);
+	/* A program that closes twice, in two threads or in a signal handler, has closed it
+	 * already. */
+	if (sent != -EBADF || !is_ours(fd))
+		note_error(sent);
 	return false;
 }
 

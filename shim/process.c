@@ -168,6 +168,7 @@ static bool start(void)
 bool process_start(void)
 {
 	int now = atomic_load_explicit(&state, memory_order_acquire), saved = errno;
+	unsigned long signals;
 	bool on;
 
 	/* Another thread is starting it: a dozen system calls, so that its policies hold here too.
@@ -182,10 +183,14 @@ bool process_start(void)
 	if (in_vfork_child())
 		return false; /* its parent may start it */
 	now = OFF;
-	if (!atomic_compare_exchange_strong(&state, &now, STARTING))
+	signals = raw_block_signals();
+	if (!atomic_compare_exchange_strong(&state, &now, STARTING)) {
+		raw_restore_signals(signals);
 		return process_start();
+	}
 	on = start();
 	atomic_store(&state, on ? ON : INERT);
+	raw_restore_signals(signals);
 	errno = saved;
 	return on;
 }

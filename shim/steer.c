@@ -292,7 +292,8 @@ pass:
  */
 
 /* Its holders stay counted as they were. */
-int steer_disconnect(int fd, const struct sockaddr *addr, socklen_t len)
+int steer_disconnect(const struct libc_calls *next, int fd, const struct sockaddr *addr,
+		     socklen_t len)
 {
 	struct slot *slot = slot_at(fd);
 	struct wire_record record;
@@ -301,7 +302,7 @@ int steer_disconnect(int fd, const struct sockaddr *addr, socklen_t len)
 	bool known = slot && facts_init(&c, fd, slot, atomic_load(&slot->word)) && facts_gather(&c);
 
 	errno = saved;
-	result = libc.connect(fd, addr, len);
+	result = next->connect(fd, addr, len);
 	/* Of a deferred shutdown the daemon sees the end itself. */
 	if (result == 0 && known && !c.facts.deferred) {
 		fill_record(&c, &record, WIRE_CLOSE, CLOSE_PASS);

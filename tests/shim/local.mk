@@ -4,10 +4,12 @@ SHIM_TESTS += \
 	tests/shim/test-epoll.sh \
 	tests/shim/test-processes.sh \
 	tests/shim/test-shutdown.sh \
-	tests/shim/test-sockets.sh
+	tests/shim/test-sockets.sh \
+	tests/shim/test-threads.sh
 
 SHIM_CASES = \
 	tests/shim/bad_pointers \
+	tests/shim/cancel \
 	tests/shim/channel_number \
 	tests/shim/close_all \
 	tests/shim/duplicates \
@@ -51,5 +53,7 @@ tests_shim_sock_calls_SOURCES = tests/shim/sock_calls.c $(case_shared)
 tests_shim_sock_calls_LDADD = $(case_libs)
 tests_shim_threads_SOURCES = tests/shim/threads.c $(case_shared)
 tests_shim_threads_LDADD = $(case_libs)
+tests_shim_cancel_SOURCES = tests/shim/cancel.c $(case_shared)
+tests_shim_cancel_LDADD = $(case_libs)
 
 EXTRA_DIST += tests/shim/lib.sh

@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/shim/pair.h"
@@ -80,6 +81,7 @@ static void *acceptor(void *arg)
 static void *closer(void *arg)
 {
 	for (;;) {
+		char byte;
 		int fd;
 
 		while (sem_wait(&filled) != 0)
@@ -89,7 +91,8 @@ static void *closer(void *arg)
 		pthread_mutex_lock(&lock);
 		fd = queue[queue_out++ % QUEUE];
 		pthread_mutex_unlock(&lock);
-		if (write(fd, "bye", 3) != 3 || close(fd) != 0)
+		/* The peer has asked, so its connect() has returned. */
+		if (read(fd, &byte, 1) != 1 || write(fd, "bye", 3) != 3 || close(fd) != 0)
 			atomic_fetch_add(&failed, 1);
 		atomic_fetch_add(&closed, 1);
 	}
@@ -101,7 +104,8 @@ static void connect_many(int count)
 		int client = pair_connect(listener);
 		char buf[3];
 
-		if (recv(client, buf, 3, MSG_WAITALL) != 3 || memcmp(buf, "bye", 3) != 0)
+		if (write(client, "x", 1) != 1 || recv(client, buf, 3, MSG_WAITALL) != 3 ||
+		    memcmp(buf, "bye", 3) != 0)
 			atomic_fetch_add(&failed, 1);
 		close(client);
 		if (i % 64 == 0)
@@ -169,14 +173,28 @@ static void fork_meanwhile(void)
 
 /* --- one blocks, another acts ----------------------------------------------------------------- */
 
+/* What the other thread's call returned is printed when it has ended, for the order's sake. */
+static long result;
+static int result_errno;
+
+static void returned(long value)
+{
+	result = value;
+	result_errno = errno;
+}
+
+static void join_and_print(pthread_t thread, const char *name)
+{
+	pthread_join(thread, NULL);
+	errno = result_errno;
+	saw(name, result);
+}
+
 static void *accept_once(void *arg)
 {
-	int fd;
-
 	atomic_store(&ready, true);
-	fd = accept(listener, NULL, NULL);
-	saw("accept", fd < 0 ? fd : 0);
-	p.server = fd;
+	p.server = accept(listener, NULL, NULL);
+	returned(p.server < 0 ? -1 : 0);
 	return arg;
 }
 
@@ -193,7 +211,7 @@ static void listener_closed(void)
 		saw("close", close(listener));
 		client = pair_socket();
 		pair_connect_to(client, kept);
-		pthread_join(thread, NULL);
+		join_and_print(thread, "accept");
 		p.client = client;
 		close(kept);
 		bye();
@@ -208,7 +226,7 @@ static void listener_shut(void)
 		listener = pair_listen();
 		start_blocked(&thread, accept_once, NULL);
 		saw("shutdown", shutdown(listener, i % 2 ? SHUT_RD : SHUT_RDWR));
-		pthread_join(thread, NULL);
+		join_and_print(thread, "accept");
 		saw("close", close(listener));
 		p = pair_open(false);
 		bye();
@@ -220,7 +238,7 @@ static void *read_once(void *arg)
 	char buf[8];
 
 	atomic_store(&ready, true);
-	saw("read", read(p.server, buf, sizeof(buf)));
+	returned(read(p.server, buf, sizeof(buf)));
 	return arg;
 }
 
@@ -233,7 +251,7 @@ static void reader_shut(void)
 		start_blocked(&thread, read_once, NULL);
 		pair_say_bye(p.server);
 		saw("shutdown", shutdown(p.server, i % 2 ? SHUT_RD : SHUT_RDWR));
-		pthread_join(thread, NULL);
+		join_and_print(thread, "read");
 		saw("close", close(p.server));
 		pair_hear_bye("the peer", p.client);
 	}
@@ -250,7 +268,7 @@ static void reader_half_shut(void)
 		pair_say_bye(p.server);
 		saw("shutdown", shutdown(p.server, SHUT_WR));
 		pair_hear_bye("the peer", p.client);
-		pthread_join(thread, NULL);
+		join_and_print(thread, "read");
 		saw("close", close(p.server));
 	}
 }
@@ -380,15 +398,15 @@ static sem_t own_table, go_on;
 static void serve_here(const char *name, int count)
 {
 	for (int i = 0; i < count; i++) {
-		struct pair here = pair_open(false);
+		struct pair here;
 
+		pthread_mutex_lock(&lock); /* two that bind at once could find the same port */
+		here = pair_open(false);
+		pthread_mutex_unlock(&lock);
 		pair_say_bye(here.server);
 		if (close(here.server) != 0)
 			die(name);
-		if (i == 0)
-			pair_hear_bye(name, here.client);
-		else
-			close(here.client);
+		close(here.client);
 	}
 }
 
@@ -403,7 +421,7 @@ static void *unshares(void *by)
 	saw("close of a copy", close(client));
 	sem_post(&own_table);
 	sem_wait(&go_on);
-	serve_here("in the other table", 300);
+	serve_here("close in the other table", 300);
 	return NULL;
 }
 
@@ -423,7 +441,7 @@ static void tables(void *by)
 	sem_wait(&own_table);
 	printf("open here: %d, the peer sees an end: %d\n", is_open(p.server), peer_sees_end());
 	sem_post(&go_on);
-	serve_here("in this table", 300);
+	serve_here("close in this table", 300);
 	pthread_join(thread, NULL);
 	printf("open here: %d, the peer sees an end: %d\n", is_open(p.server), peer_sees_end());
 	printf("leaked: %d\n", count_open(3) - before);
@@ -438,6 +456,43 @@ static void unshared(void)
 static void unshared_range(void)
 {
 	tables(&listener);
+}
+
+static _Atomic bool tables_over;
+
+static void *serves_apart(void *arg)
+{
+	if (unshare(CLONE_FILES) != 0)
+		die("unshare");
+	sem_post(&own_table);
+	while (!atomic_load(&tables_over)) {
+		serve_here("close in the other table", 1);
+		usleep(1000);
+	}
+	return arg;
+}
+
+/* Apart before the first call, so that each table would have to have what the shim opens. */
+static void unshared_first(void)
+{
+	struct timespec start_time, now;
+	pthread_t thread;
+	int before;
+
+	sem_init(&own_table, 0, 0);
+	start(&thread, serves_apart, NULL);
+	sem_wait(&own_table);
+	serve_here("close in this table", 1);
+	before = count_open(3);
+	clock_gettime(CLOCK_MONOTONIC, &start_time);
+	do {
+		serve_here("close in this table", 1);
+		usleep(1000);
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while (now.tv_sec - start_time.tv_sec < 5);
+	atomic_store(&tables_over, true);
+	pthread_join(thread, NULL);
+	printf("leaked: %d\n", count_open(3) - before > 1);
 }
 
 /* With one thread there is nothing to share: it goes on as before. */
@@ -468,6 +523,7 @@ int main(int argc, char **argv)
 		{"loaded", loaded},
 		{"unshared", unshared},
 		{"unshared-range", unshared_range},
+		{"unshared-first", unshared_first},
 		{"unshared-alone", unshared_alone},
 	};
 
