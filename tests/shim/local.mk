@@ -10,25 +10,30 @@ SHIM_TESTS += \
 	tests/shim/test-exits.sh \
 	tests/shim/test-processes.sh \
 	tests/shim/test-shutdown.sh \
-	tests/shim/test-sockets.sh
+	tests/shim/test-sockets.sh \
+	tests/shim/test-threads.sh
 
 SHIM_CASES = \
 	tests/shim/bad_pointers \
+	tests/shim/cancel \
 	tests/shim/channel_number \
 	tests/shim/close_all \
 	tests/shim/duplicates \
-	tests/shim/exits \
-	tests/shim/forks \
 	tests/shim/epoll_sets \
 	tests/shim/epoll_threads \
-	tests/shim/sock_kinds \
+	tests/shim/exits \
+	tests/shim/forks \
 	tests/shim/plugins \
+	tests/shim/rights \
 	tests/shim/rounds \
 	tests/shim/sandbox \
 	tests/shim/seccomp \
 	tests/shim/shut_write \
-	tests/shim/rights \
-	tests/shim/spawns
+	tests/shim/signals \
+	tests/shim/sock_calls \
+	tests/shim/sock_kinds \
+	tests/shim/spawns \
+	tests/shim/threads
 
 # A case is its program, one source and what they share.
 check_PROGRAMS += $(SHIM_CASES)
@@ -66,6 +71,14 @@ tests_shim_rights_SOURCES = tests/shim/rights.c $(case_shared)
 tests_shim_rights_LDADD = $(case_libs)
 tests_shim_exits_SOURCES = tests/shim/exits.c $(case_shared)
 tests_shim_exits_LDADD = $(case_libs)
+tests_shim_signals_SOURCES = tests/shim/signals.c $(case_shared)
+tests_shim_signals_LDADD = $(case_libs)
+tests_shim_sock_calls_SOURCES = tests/shim/sock_calls.c $(case_shared)
+tests_shim_sock_calls_LDADD = $(case_libs)
+tests_shim_threads_SOURCES = tests/shim/threads.c $(case_shared)
+tests_shim_threads_LDADD = $(case_libs)
+tests_shim_cancel_SOURCES = tests/shim/cancel.c $(case_shared)
+tests_shim_cancel_LDADD = $(case_libs)
 
 # The same as a program and as a library to preload.
 check_PROGRAMS += tests/shim/early_late
