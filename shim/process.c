@@ -375,7 +375,6 @@ void process_vfork_end(void)
 
 void process_forked(void)
 {
-	fork_reset();
 	atomic_store(&vforks, 0);
 	atomic_store(&vfork_pid, 0);
 }

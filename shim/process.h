@@ -41,7 +41,7 @@ void process_vfork_end(void);
 /* Inert, or a child that runs in its parent's memory. */
 bool process_is_passive(void);
 
-/* In a fork child, while the shim is off: nothing is under way here. */
+/* In a fork child, while the shim is off: no vfork is under way here. */
 void process_forked(void);
 
 int process_pid(void);

@@ -7,15 +7,17 @@ SHIM_TESTS += \
 	tests/shim/test-seccomp.sh \
 	tests/shim/test-servers.sh \
 	tests/shim/test-epoll.sh \
-	tests/shim/test-sockets.sh \
+	tests/shim/test-exits.sh \
 	tests/shim/test-processes.sh \
-	tests/shim/test-shutdown.sh
+	tests/shim/test-shutdown.sh \
+	tests/shim/test-sockets.sh
 
 SHIM_CASES = \
 	tests/shim/bad_pointers \
 	tests/shim/channel_number \
 	tests/shim/close_all \
 	tests/shim/duplicates \
+	tests/shim/exits \
 	tests/shim/forks \
 	tests/shim/epoll_sets \
 	tests/shim/epoll_threads \
@@ -25,6 +27,7 @@ SHIM_CASES = \
 	tests/shim/sandbox \
 	tests/shim/seccomp \
 	tests/shim/shut_write \
+	tests/shim/rights \
 	tests/shim/spawns
 
 # A case is its program, one source and what they share.
@@ -59,6 +62,20 @@ tests_shim_plugins_SOURCES = tests/shim/plugins.c $(case_shared)
 tests_shim_plugins_LDADD = $(case_libs)
 tests_shim_rounds_SOURCES = tests/shim/rounds.c $(case_shared)
 tests_shim_rounds_LDADD = $(case_libs)
+tests_shim_rights_SOURCES = tests/shim/rights.c $(case_shared)
+tests_shim_rights_LDADD = $(case_libs)
+tests_shim_exits_SOURCES = tests/shim/exits.c $(case_shared)
+tests_shim_exits_LDADD = $(case_libs)
+
+# The same as a program and as a library to preload.
+check_PROGRAMS += tests/shim/early_late
+tests_shim_early_late_SOURCES = tests/shim/early_late.c $(case_shared)
+tests_shim_early_late_CPPFLAGS = $(AM_CPPFLAGS) -DPROGRAM
+tests_shim_early_late_LDADD = $(case_libs)
+check_LTLIBRARIES = tests/shim/early_late.la
+tests_shim_early_late_la_SOURCES = tests/shim/early_late.c $(case_shared)
+tests_shim_early_late_la_CFLAGS = $(AM_CFLAGS) -fPIC
+tests_shim_early_late_la_LDFLAGS = -avoid-version -module -shared -rpath /nowhere
 
 EXTRA_DIST += tests/shim/lib.sh tests/shim/plugin.c tests/shim/plugin.h \
 	tests/shim/Speak.java tests/shim/speak.mjs tests/shim/speak.pl tests/shim/speak.py \

@@ -6,7 +6,7 @@
  *   question         asks for what there is, and installs nothing
  *   thread           one thread installs a filter, for itself; the others go on
  *   fork, vfork      a child installs it; the parent goes on
- *   exec             a filter, then this program again: "rounds"
+ *   exec             a filter, then the command behind ACTION, or this program again: "rounds"
  *   rounds           five connections */
 #include <errno.h>
 #include <linux/seccomp.h>
@@ -151,9 +151,11 @@ static void vforked(void)
 	rounds(2);
 }
 
-static void filtered_exec(void)
+static void filtered_exec(char **command)
 {
 	install(BY_PRCTL);
+	if (*command)
+		execvp(*command, command);
 	execl(self, self, "rounds", (char *)NULL);
 	die("exec");
 }
@@ -163,7 +165,7 @@ int main(int argc, char **argv)
 	const char *how = argc > 1 ? argv[1] : "";
 
 	self = argv[0];
-	if (argc == 4) {
+	if (argc >= 4) {
 		group = argv[2];
 		action = argv[3];
 	}
@@ -181,7 +183,7 @@ int main(int argc, char **argv)
 	else if (!strcmp(how, "vfork"))
 		vforked();
 	else if (!strcmp(how, "exec"))
-		filtered_exec();
+		filtered_exec(argv + (argc < 4 ? argc : 4));
 	else if (!strcmp(how, "rounds"))
 		rounds(5);
 	else

@@ -8,6 +8,10 @@
 cases_init
 sources=("$top_srcdir/tests/shim/pair.c" "-I$top_srcdir" -D_GNU_SOURCE -pthread)
 
+not() {
+	! "$@"
+}
+
 # made NAME COMPILER...: $dir/NAME from rounds.c
 made() {
 	"${@:2}" -o "$dir/$1" "$top_srcdir/tests/shim/rounds.c" "${sources[@]}" >"$dir/$1.log" 2>&1 &&
@@ -66,6 +70,13 @@ case_modes="watch peer none"
 made asan gcc -fsanitize=address && case_env=(ASAN_OPTIONS=verify_asan_link_order=0) &&
 	same "a program with the address sanitizer" 9 "$dir/asan"
 case_env=()
+# `closeside run` sees what it is, and says so to it.
+run_asan() {
+	in_ns a "$closeside" run -s "$dir/cases.socket" -- "$dir/asan" >"$dir/run.out" 2>&1
+	is "$(cat "$dir/plain.out")" "$(cat "$dir/run.out")
+exit status 3" "closeside run of a program with the address sanitizer"
+}
+[ ! -x "$dir/asan" ] || run_asan
 made ubsan gcc -fsanitize=undefined && same "a program with the undefined sanitizer" 9 "$dir/ubsan"
 made tsan gcc -fsanitize=thread && same "a program with the thread sanitizer" 9 "$dir/tsan"
 made static gcc -static && same "a static program" inert "$dir/static"
@@ -76,6 +87,16 @@ made musl musl-gcc -Dstrerrorname_np=strerror && same "a program of another libc
 case_env=(LD_BIND_NOW=1)
 same LD_BIND_NOW 9 "$rounds"
 case_env=()
+# The loader says that the shim is of another word size; `closeside run` leaves it out.
+printf '#include <unistd.h>\nvoid _start(void) { _exit(7); }\n' >"$dir/small.c"
+if gcc -m32 -nostartfiles -nodefaultlibs -fno-pie -no-pie -o "$dir/small" "$dir/small.c" -lc 2>"$dir/small.log"; then
+	in_ns a "$closeside" run -s "$dir/cases.socket" -- "$dir/small" >"$dir/run.out" 2>&1
+	is 7 $? "closeside run of a program of 32 bits: it runs"
+	check "closeside run of a program of 32 bits: says so" grep -q 'word size' "$dir/run.out"
+	check "closeside run of a program of 32 bits: the loader is silent" not grep -q 'ld.so' "$dir/run.out"
+elif [ "$(uname -m)" = x86_64 ]; then
+	not_ok "a program of 32 bits is built" "$(cat "$dir/small.log")"
+fi
 cat >"$dir/audit.c" <<<'unsigned int la_version(unsigned int v) { return v; }'
 gcc -shared -fPIC -o "$dir/audit.so" "$dir/audit.c"
 same LD_AUDIT 9 sh -c 'LD_AUDIT=$0 exec "$@"' "$dir/audit.so" "$rounds"

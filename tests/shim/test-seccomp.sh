@@ -39,4 +39,24 @@ with() {
 with filters=1 "filters=1 and one" 5 "$cases/seccomp" exec reboot kill
 with filters=any "filters=any" 5 "$cases/seccomp" exec reboot kill
 with filters=2 "filters=2, and there is one" inert "$cases/seccomp" exec early kill
+
+# `closeside run` tries it, and tells the shim.
+# run_under GROUP: the output and the number of hand-overs
+run_under() {
+	local before after
+	read -ra before < <(case_counts)
+	in_ns a "$cases/seccomp" exec "$1" kill "$closeside" run -s "$dir/cases.socket" \
+		-o "${case_options[peer]}" -- "$cases/seccomp" rounds >"$dir/run.out" 2>"$dir/run.err"
+	wait_for 10 eval '[ "$(case_counts | cut -f 3)" = 0 ]'
+	read -ra after < <(case_counts)
+	handed=$((after[3] - before[3]))
+}
+run_under reboot
+is 10 "$(wc -l <"$dir/run.out")" "closeside run under a harmless filter: the program works"
+is 5 "$handed" "closeside run under a harmless filter: the shim too"
+# (one that also refuses what closeside itself does would end that)
+run_under map
+is 10 "$(wc -l <"$dir/run.out")" "closeside run under a strict filter: the program works"
+is 0 "$handed" "closeside run under a strict filter: the shim is inert"
+check "closeside run under a strict filter: says so" grep -q seccomp "$dir/run.err"
 finish

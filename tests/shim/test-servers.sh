@@ -100,7 +100,8 @@ pg_ready() {
 
 pg_work() {
 	local psql=("$pg_bin/psql" -X -h 127.0.0.1 -p 8032 -U postgres -At)
-	in_ns a "${psql[@]}" -c 'drop table if exists t' -c 'create table t as select generate_series(1, 1000) n'
+	in_ns a "${psql[@]}" -c 'set client_min_messages = warning' \
+		-c 'drop table if exists t' -c 'create table t as select generate_series(1, 1000) n'
 	for i in 1 2 3 4 5; do
 		in_ns a "${psql[@]}" -c "select sum(n) * $i from t" -c 'select pg_terminate_backend(pg_backend_pid())' 2>&1 |
 			grep -v 'pid\|PID'
@@ -173,7 +174,7 @@ php_stop() {
 	stop fpm
 }
 
-# --- nginx: a reload and a new binary between requests ---
+# --- nginx: a reload and a new binary between requests; it keeps of its environment what it is told ---
 
 nginx_prepare() {
 	mkdir -p "$dir/nginx"
@@ -181,6 +182,8 @@ nginx_prepare() {
 		daemon off;
 		pid $dir/nginx/pid;
 		error_log $dir/nginx/log;
+		env LD_PRELOAD;
+		env CLOSESIDE_SOCKET;
 		worker_processes 2;
 		events { }
 		http {
@@ -200,7 +203,7 @@ nginx_prepare() {
 }
 
 nginx_start() {
-	start_listening a nginx 8050 "${STEER[@]}" nginx -e "$dir/nginx/log" -c "$dir/nginx/conf"
+	start_listening a nginx 8050 "${STEER[@]}" "$(command -v nginx)" -e "$dir/nginx/log" -c "$dir/nginx/conf"
 }
 
 curls() {
@@ -363,11 +366,16 @@ memcached_stop() {
 
 cases_init
 ssh_prepare
-served sshd 6 ssh_start ssh_work ssh_stop
+# Its children exec themselves with the connection, which nobody counted: none is handed over.
+served sshd 0 ssh_start ssh_work ssh_stop
 pg_prepare
 served PostgreSQL 4 pg_start pg_work pg_stop
 php_prepare
+# nginx waits for its EOF.
+long=${case_options[peer]}
+case_options[peer]=${long/grace=2s/grace=50ms}
 served PHP-FPM $((count * 9 / 10)) php_start php_work php_stop
+case_options[peer]=$long
 nginx_prepare
 served "nginx, reloaded and upgraded" $((count * 9 / 10)) nginx_start nginx_work nginx_stop
 apache_prepare
