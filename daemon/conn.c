@@ -306,7 +306,7 @@ bool conn_may_be_over(const struct conn *conn)
 	return (conn->let_go || conn->owner->lossy) && !conn->owner->process.other_netns;
 }
 
-unsigned int conn_owner_gone(struct conns *conns, struct conn_owner *owner)
+unsigned int conn_owner_gone(struct conns *conns, struct conn_owner *owner, unsigned int max)
 {
 	unsigned int forgotten = 0;
 	struct conn *conn, *next;
@@ -315,6 +315,8 @@ unsigned int conn_owner_gone(struct conns *conns, struct conn_owner *owner)
 		disinherit(owner->heir_to);
 	DL_FOREACH_SAFE2(owner->conns, conn, next, owned_next)
 	{
+		if (!max--)
+			break;
 		if (conn->heir) {
 			inherit(conn);
 			continue;

@@ -9,6 +9,7 @@
 #include "common/wire.h"
 #include "shim/apply.h"
 #include "shim/channel.h"
+#include "shim/clock.h"
 #include "shim/facts.h"
 #include "shim/holders.h"
 #include "shim/libc.h"
@@ -39,7 +40,7 @@ void steer_opened(int fd, uint32_t flags, const struct endpoint *local,
 	struct policy_terms terms;
 	uint32_t word = SLOT_CONN | flags;
 
-	if (!cookie || !slot_at(fd))
+	if (!cookie || !slot_ready(fd))
 		return;
 	if (local)
 		info.local = *local;
@@ -336,12 +337,13 @@ static void exit_one(struct closing *c)
 
 void steer_exiting(void)
 {
-	uint64_t start = wire_now_ms();
 	struct fork_mark mark = fork_mark();
 	int high = slots_high(), done = 0;
+	uint64_t start;
 
 	if (!process_enter())
 		return;
+	start = clock_now_ms();
 	for (int fd = 0; fd < high && done < EXIT_MAX; fd++) {
 		struct slot *slot;
 		struct closing c;
@@ -353,7 +355,7 @@ void steer_exiting(void)
 			continue;
 		pin_if_in_sets(&c);
 		c.facts.sole_owner = let_go(&c, mark);
-		if (wire_now_ms() - start > EXIT_MS || !facts_gather(&c))
+		if (clock_now_ms() - start > EXIT_MS || !facts_gather(&c))
 			continue;
 		done++;
 		if (c.facts.sole_owner)
