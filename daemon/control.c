@@ -297,9 +297,9 @@ static void on_read(struct bufferevent *stream, void *arg)
 	}
 	/* libevent 2.1 calls back without end while as much as the high watermark is in the buffer.
 	 */
-	if (is_busy(client))
+	if (is_busy(client)) {
 		bufferevent_disable(stream, EV_READ);
-	else if (evbuffer_get_length(in) >= LIMIT_CONTROL_LINE) {
+	} else if (evbuffer_get_length(in) >= LIMIT_CONTROL_LINE) {
 		client->control->loop->book->bad_messages++;
 		client_free(client);
 	}

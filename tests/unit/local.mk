@@ -17,6 +17,7 @@ UNIT_TESTS += \
 	tests/unit/test_policy \
 	tests/unit/test_policy_keys \
 	tests/unit/test_process \
+	tests/unit/test_races \
 	tests/unit/test_record \
 	tests/unit/test_shim \
 	tests/unit/test_slots \
@@ -31,6 +32,7 @@ check_PROGRAMS += $(UNIT_TESTS)
 # The shim's tables are linked in: in a preloaded library no sanitizer sees the threads.
 tests_unit_test_forks_SOURCES = tests/unit/test_forks.c shim/forks.c
 tests_unit_test_holders_SOURCES = tests/unit/test_holders.c shim/holders.c
+tests_unit_test_races_SOURCES = tests/unit/test_races.c $(libcloseside_la_SOURCES)
 tests_unit_test_shim_SOURCES = tests/unit/test_shim.c $(libcloseside_la_SOURCES)
 tests_unit_test_slots_SOURCES = tests/unit/test_slots.c shim/slots.c
 

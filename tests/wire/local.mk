@@ -29,6 +29,8 @@ WIRE_TESTS += \
 	tests/wire/test-peer-time-wait.sh \
 	tests/wire/test-options.sh \
 	tests/wire/test-selectors.sh \
+	tests/wire/test-client-leaves.sh \
+	tests/wire/test-self.sh \
 	tests/wire/test-report.sh \
 	tests/wire/test-missed.sh \
 	tests/wire/test-service.sh \
@@ -38,7 +40,8 @@ WIRE_TESTS += \
 check_PROGRAMS += tests/wire/closes
 tests_wire_closes_SOURCES = tests/wire/closes.c
 
-# Also run against a daemon with sanitizers: short ones that take it through all that it does.
+# Also run with sanitizers in the daemon, the CLI and the shim, which is preloaded after gcc's
+# libasan: short ones that take them through all that they do, nginx among the programs.
 WIRE_SAMPLE = \
 	tests/wire/test-fork.sh \
 	tests/wire/test-time-wait-none.sh \
@@ -47,7 +50,9 @@ WIRE_SAMPLE = \
 	tests/wire/test-hostile-sessions.sh \
 	tests/wire/test-hostile-descriptors.sh \
 	tests/wire/test-hostile-sockets.sh \
-	tests/wire/test-hostile-control.sh
+	tests/wire/test-hostile-control.sh \
+	tests/wire/test-half-close.sh \
+	tests/wire/test-keys.sh
 
 EXTRA_DIST += \
 	tests/wire/lib.sh tests/wire/servers.sh tests/wire/clients.sh \
