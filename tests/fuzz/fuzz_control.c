@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <limits.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -202,7 +203,7 @@ static void step(struct fuzz_input *input)
 		break;
 	case 7:
 		len = fuzz_byte(input) % OWNERS;
-		conn_owner_gone(loop->conns, &owners[len]);
+		conn_owner_gone(loop->conns, &owners[len], UINT_MAX);
 		break;
 	case 8:
 	case 9:
@@ -244,7 +245,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		hang_up(&clients[i]);
 	fuzz_turn(loop);
 	for (int i = 0; i < OWNERS; i++)
-		conn_owner_gone(loop->conns, &owners[i]);
+		conn_owner_gone(loop->conns, &owners[i], UINT_MAX);
 	fuzz_loop_free(loop);
 	return 0;
 }

@@ -3,6 +3,7 @@ if HAVE_CMOCKA
 UNIT_TESTS += \
 	tests/unit/test_cli \
 	tests/unit/test_close_decide \
+	tests/unit/test_closer \
 	tests/unit/test_config \
 	tests/unit/test_conn \
 	tests/unit/test_custody_judge \
@@ -22,6 +23,7 @@ UNIT_TESTS += \
 	tests/unit/test_slots \
 	tests/unit/test_tally \
 	tests/unit/test_tcp_state \
+	tests/unit/test_user \
 	tests/unit/test_wire
 endif
 
