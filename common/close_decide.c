@@ -33,16 +33,18 @@ static bool is_idle(const struct close_facts *facts)
 	       facts->idle_ms >= (round_trips_ms > 100 ? round_trips_ms : 100);
 }
 
-/* Why this connection cannot be handed over now; CLOSE_REASON_COUNT if it can. */
+/* Why a hand-over can't be; WHY_PEER_FIRST if it can. */
 static enum close_reason hand_over_obstacle(const struct close_facts *facts)
 {
+	if (is_idle(facts))
+		return WHY_IDLE;
 	if (facts->vain)
 		return WHY_VAIN;
 	if (facts->unsafe)
 		return WHY_UNSAFE;
 	if (!facts->daemon_ready)
 		return WHY_NO_DAEMON;
-	return CLOSE_REASON_COUNT;
+	return WHY_PEER_FIRST;
 }
 
 static enum close_action decide_established(const struct policy_terms *terms,
@@ -52,10 +54,8 @@ static enum close_action decide_established(const struct policy_terms *terms,
 
 	if (terms->close_first != FIRST_PEER)
 		return local_ending(terms, WHY_APP, why);
-	if (is_idle(facts))
-		return local_ending(terms, WHY_IDLE, why);
 	obstacle = hand_over_obstacle(facts);
-	if (obstacle != CLOSE_REASON_COUNT)
+	if (obstacle != WHY_PEER_FIRST)
 		return local_ending(terms, obstacle, why);
 	return because(CLOSE_HAND_OVER, WHY_PEER_FIRST, why);
 }
@@ -123,12 +123,56 @@ enum close_action shutdown_decide(const struct policy_terms *terms, const struct
 		return because(CLOSE_DEFER, WHY_DEFERRED, why);
 	if (terms->linger >= LINGER_ABORT || (terms->linger == LINGER_APP && facts->app_linger))
 		return because(CLOSE_PASS, WHY_APP_LINGER, why);
-	if (is_idle(facts))
-		return because(CLOSE_PASS, WHY_IDLE, why);
 	obstacle = hand_over_obstacle(facts);
-	if (obstacle != CLOSE_REASON_COUNT)
+	if (obstacle != WHY_PEER_FIRST)
 		return because(CLOSE_PASS, obstacle, why);
 	return because(CLOSE_DEFER, WHY_HALF_CLOSE, why);
+}
+
+enum close_reason close_obstacle(const struct policy_terms *terms, const struct close_facts *facts)
+{
+	if (!terms || terms->close_first != FIRST_PEER)
+		return WHY_APP;
+	if (facts->deferred)
+		return WHY_DEFERRED;
+	if (!facts->sole_owner)
+		return WHY_SHARED;
+	if (terms->linger == LINGER_APP && facts->app_linger)
+		return WHY_APP_LINGER;
+	if (terms->linger == LINGER_ABORT || terms->linger == LINGER_TIME)
+		return WHY_LINGER;
+	switch (facts->state) {
+	case STATE_ESTABLISHED:
+		return hand_over_obstacle(facts);
+	case STATE_FIN_WAIT1:
+	case STATE_FIN_WAIT2:
+	case STATE_CLOSING:
+		return WHY_SHUT;
+	case STATE_CLOSE: /* a TIME_WAIT, if it was we who shut it down */
+		return facts->ended ? WHY_STATE : WHY_SHUT;
+	case STATE_CLOSE_WAIT:
+	case STATE_LAST_ACK:
+		return WHY_PEER_CLOSED;
+	default:
+		return WHY_STATE;
+	}
+}
+
+bool close_reason_missed(enum close_reason reason)
+{
+	switch (reason) {
+	case WHY_SHARED:
+	case WHY_APP_LINGER:
+	case WHY_LINGER:
+	case WHY_IDLE:
+	case WHY_VAIN:
+	case WHY_UNSAFE:
+	case WHY_NO_DAEMON:
+	case WHY_SHUT:
+		return true;
+	default:
+		return false;
+	}
 }
 
 const char *close_action_word(enum close_action action)
@@ -153,10 +197,21 @@ const char *close_action_text(enum close_action action)
 	return (size_t)action < CLOSE_ACTION_COUNT ? texts[action] : "unknown";
 }
 
+const char *close_reason_word(enum close_reason reason)
+{
+	static const char *const words[] = {
+#define X(name, word, text) [name] = word,
+		CLOSE_REASONS(X)
+#undef X
+	};
+
+	return (size_t)reason < CLOSE_REASON_COUNT ? words[reason] : "unknown";
+}
+
 const char *close_reason_text(enum close_reason reason)
 {
 	static const char *const texts[] = {
-#define X(name, text) [name] = text,
+#define X(name, word, text) [name] = text,
 		CLOSE_REASONS(X)
 #undef X
 	};

@@ -27,28 +27,30 @@ enum close_action {
 		CLOSE_ACTION_COUNT
 };
 
-/* X(enum, why, for people) */
-#define CLOSE_REASONS(X)                                                                 \
-	X(WHY_NO_POLICY, "no policy matches: only watched")                              \
-	X(WHY_APP, "the policy leaves it to the program")                                \
-	X(WHY_SHARED, "another descriptor may hold this connection")                     \
-	X(WHY_APP_LINGER, "the program set SO_LINGER itself")                            \
-	X(WHY_LINGER, "the policy sets SO_LINGER")                                       \
-	X(WHY_PEER_FIRST, "close-first = peer")                                          \
-	X(WHY_IDLE, "idle: the peer is not about to close")                              \
-	X(WHY_VAIN, "waiting for these peers hardly ever pays")                          \
-	X(WHY_UNSAFE, "asynchronous I/O, a ULP, or an epoll set that cannot be cleared") \
-	X(WHY_NO_DAEMON, "the daemon cannot take it")                                    \
-	X(WHY_TIME_WAIT, "time-wait says what stays here")                               \
-	X(WHY_PEER_CLOSED, "the peer has closed first already")                          \
-	X(WHY_PEER_TIME_WAIT, "peer-time-wait = none")                                   \
-	X(WHY_NOT_ACKED, "peer-time-wait = none, but data is unread or unacknowledged")  \
-	X(WHY_STATE, "nothing to steer in this state")                                   \
-	X(WHY_DEFERRED, "its shutdown was deferred: the daemon ends it")                 \
-	X(WHY_HALF_CLOSE, "half-close = defer")
+/* X(enum, word, why, for people) */
+#define CLOSE_REASONS(X)                                                                           \
+	X(WHY_NO_POLICY, "no-policy", "no policy matches: only watched")                           \
+	X(WHY_APP, "app", "the policy leaves it to the program")                                   \
+	X(WHY_SHARED, "shared", "another descriptor may hold this connection")                     \
+	X(WHY_APP_LINGER, "app-linger", "the program set SO_LINGER itself")                        \
+	X(WHY_LINGER, "linger", "the policy sets SO_LINGER")                                       \
+	X(WHY_PEER_FIRST, "peer-first", "close-first = peer")                                      \
+	X(WHY_IDLE, "idle", "idle: the peer is not about to close")                                \
+	X(WHY_VAIN, "vain", "waiting for these peers hardly ever pays")                            \
+	X(WHY_UNSAFE, "unsafe", "asynchronous I/O, a ULP, or an epoll set that cannot be cleared") \
+	X(WHY_NO_DAEMON, "no-daemon", "the daemon cannot take it")                                 \
+	X(WHY_TIME_WAIT, "time-wait", "time-wait says what stays here")                            \
+	X(WHY_PEER_CLOSED, "peer-closed", "the peer has closed first already")                     \
+	X(WHY_PEER_TIME_WAIT, "peer-time-wait", "peer-time-wait = none")                           \
+	X(WHY_NOT_ACKED, "not-acked",                                                              \
+	  "peer-time-wait = none, but data is unread or unacknowledged")                           \
+	X(WHY_STATE, "state", "nothing to steer in this state")                                    \
+	X(WHY_DEFERRED, "deferred", "its shutdown was deferred: the daemon ends it")               \
+	X(WHY_HALF_CLOSE, "half-close", "half-close = defer")                                      \
+	X(WHY_SHUT, "shut-down", "the program has shut it down first, which goes out as it does")
 
 enum close_reason {
-#define X(name, text) name,
+#define X(name, word, text) name,
 	CLOSE_REASONS(X)
 #undef X
 		CLOSE_REASON_COUNT
@@ -79,8 +81,15 @@ enum close_action close_decide(const struct policy_terms *terms, const struct cl
 enum close_action shutdown_decide(const struct policy_terms *terms, const struct close_facts *facts,
 				  enum close_reason *why);
 
+/* Why a close under close-first = peer is not handed over, whatever is done instead: one of those
+ * that close_reason_missed() knows, if our FIN is the first. WHY_PEER_FIRST: it is handed over. */
+enum close_reason close_obstacle(const struct policy_terms *terms, const struct close_facts *facts);
+/* The peer might have closed first, and we went before it. */
+bool close_reason_missed(enum close_reason reason);
+
 const char *close_action_word(enum close_action action);
 const char *close_action_text(enum close_action action);
+const char *close_reason_word(enum close_reason reason);
 const char *close_reason_text(enum close_reason reason);
 
 /* Which end was the first closer. X(enum, word) */

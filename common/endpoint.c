@@ -98,12 +98,13 @@ char *endpoint_format(const struct endpoint *ep, char *buf, size_t size)
 char *cidr_format(const struct cidr *net, char *buf, size_t size)
 {
 	char text[INET6_ADDRSTRLEN];
-	bool v4 = is_mapped(net->addr) && net->bits >= 96;
 
 	if (net->bits == 128)
 		snprintf(buf, size, "%s", text_of(net->addr, text));
-	else
-		snprintf(buf, size, "%s/%u", text_of(net->addr, text),
-			 v4 ? net->bits - 96u : net->bits);
+	else if (is_mapped(net->addr) && net->bits >= 96)
+		snprintf(buf, size, "%s/%u", text_of(net->addr, text), net->bits - 96u);
+	else /* ::ffff:10.0.0.0/40 is no 10.0.0.0/40 */
+		snprintf(buf, size, "%s/%u", inet_ntop(AF_INET6, net->addr, text, sizeof(text)),
+			 net->bits);
 	return buf;
 }

@@ -17,6 +17,9 @@ struct endpoint {
 };
 _Static_assert(sizeof(struct endpoint) == 20, "crosses the wire");
 
+/* Two side by side have no holes: local and remote together are a hash key. */
+#define ENDPOINT_PAIR_SIZE (2 * sizeof(struct endpoint))
+
 /* addr/bits; bits count from the front of the 16-byte form (IPv4: 96 + prefix). */
 struct cidr {
 	uint8_t addr[16];

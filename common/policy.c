@@ -84,6 +84,36 @@ bool policy_admits(const struct policy_rule *rule, const struct policy_subject *
 	       network_listed(rule->remote, rule->remote_count, &subject->remote);
 }
 
+static bool terms_are_sound(const struct policy_terms *terms)
+{
+	return terms->close_first <= FIRST_SELF && terms->half_close <= HALF_DEFER &&
+	       terms->peer_time_wait <= PEER_TW_NONE && terms->linger <= LINGER_TIME &&
+	       terms->grace_learn <= 1 && terms->reuse_address <= OPT_YES &&
+	       terms->reuse_port <= OPT_YES && terms->bind_late <= OPT_YES &&
+	       terms->keepalive <= KEEPALIVE_SET && terms->allow_data_loss <= 1 &&
+	       terms->source_count <= POLICY_LIST_MAX;
+}
+
+static bool globs_are_sound(const char list[][POLICY_GLOB_MAX], unsigned int count)
+{
+	if (count > POLICY_GLOBS_MAX)
+		return false;
+	while (count--)
+		if (!memchr(list[count], '\0', POLICY_GLOB_MAX))
+			return false;
+	return true;
+}
+
+bool policy_is_sound(const struct policy_rule *rule)
+{
+	return memchr(rule->name, '\0', sizeof(rule->name)) && rule->role <= ROLE_CLIENT &&
+	       globs_are_sound(rule->program, rule->program_count) &&
+	       globs_are_sound(rule->unit, rule->unit_count) &&
+	       rule->user_count <= POLICY_LIST_MAX && rule->local_port_count <= POLICY_LIST_MAX &&
+	       rule->remote_count <= POLICY_LIST_MAX &&
+	       rule->remote_port_count <= POLICY_LIST_MAX && terms_are_sound(&rule->terms);
+}
+
 const char *policy_problem(const struct policy_rule *rule)
 {
 	const struct policy_terms *terms = &rule->terms;

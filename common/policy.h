@@ -138,6 +138,10 @@ void policy_inherit(struct policy_rule *rule, const struct policy_rule *defaults
 bool policy_parse_options(struct policy_rule *rule, const char *text, const char **error,
 			  size_t *error_len);
 
+/* Could a rule hold this? Not if it comes from a page that something else wrote: words past the end
+ * of their lists, counts past the end of theirs, text without an end. */
+bool policy_is_sound(const struct policy_rule *rule);
+
 /* What is wrong with the rule as a whole ("linger = abort needs allow-data-loss = yes"), or NULL.
  */
 const char *policy_problem(const struct policy_rule *rule);

@@ -107,7 +107,9 @@ struct wire_record {
 	uint8_t patience; /* enum wire_patience */
 	uint32_t rtt_us;
 	uint32_t late; /* 1: see enum wire_hint */
-	uint32_t reserved[2];
+	uint8_t why; /* enum close_reason: why a close was not handed over, see close_obstacle() */
+	uint8_t pad[3];
+	uint32_t reserved;
 };
 _Static_assert(sizeof(struct wire_record) == 16 + 40 + 8 + 4 + 12 + 12 + 4 + 4 + 4 + 8, "wire");
 

@@ -28,7 +28,8 @@ static int read_mapped(const struct policy_page *page, struct page_copy *out)
 	if (!policy_page_read(page, copy, out))
 		return EBUSY;
 	for (unsigned int i = 0; i < out->count; i++)
-		out->rules[i].name[POLICY_NAME_MAX - 1] = '\0';
+		if (!policy_is_sound(&out->rules[i]))
+			return EPROTO;
 	beat = atomic_load_explicit(&page->heartbeat_ms, memory_order_relaxed);
 	out->fresh = !atomic_load_explicit(&page->retired, memory_order_relaxed) &&
 		     wire_now_ms() - beat < WIRE_HEARTBEAT_STALE_MS;

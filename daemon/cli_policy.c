@@ -150,6 +150,7 @@ static void emit(void *arg, const char *line)
 static void print_learned(const json_t *row)
 {
 	const json_t *learned;
+	char missed[256];
 	size_t i;
 
 	printf("# connections %" JSON_INTEGER_FORMAT ", closes %" JSON_INTEGER_FORMAT
@@ -159,6 +160,8 @@ static void print_learned(const json_t *row)
 	       number_at(row, "opens"), number_at(row, "closes"), number_at(row, "hand_overs"),
 	       number_at(row, "peer"), number_at(row, "grace"), number_at(row, "reset"),
 	       number_at(row, "early"), number_at(row, "not_waited"));
+	if (*table_counts(json_object_get(row, "not_handed_over"), missed, sizeof(missed)))
+		printf("# not handed over, though our FIN was the first: %s\n", missed);
 	json_array_foreach(json_object_get(row, "learned"), i, learned)
 	{
 		const char *key = json_string_value(json_object_get(learned, "key"));

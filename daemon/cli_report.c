@@ -5,6 +5,7 @@
 #include "daemon/cli_run.h"
 
 #include "daemon/cli_control.h"
+#include "daemon/cli_table.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -117,6 +118,7 @@ static void say_custody(const json_t *row)
 		   early = number_at(row, "custody", "early"),
 		   held = number_at(row, "custody", "held"),
 		   unread = number_at(row, NULL, "unread_bytes");
+	char missed[256];
 
 	if (peer + grace + reset + early + held) {
 		fprintf(stderr,
@@ -131,6 +133,9 @@ static void say_custody(const json_t *row)
 			" ms\n",
 			number_at(row, NULL, "waits_ms_p50"), number_at(row, NULL, "waits_ms_max"));
 	}
+	if (*table_counts(json_object_get(row, "not_handed_over"), missed, sizeof(missed)))
+		fprintf(stderr, "closeside: closed first without waiting for the peer: %s\n",
+			missed);
 	if (unread)
 		fprintf(stderr,
 			"closeside: %" JSON_INTEGER_FORMAT

@@ -60,6 +60,14 @@ static void print_held(const json_t *custody)
 		       "", number_at(custody, "drained_bytes"), number_at(custody, "refused"));
 }
 
+static void print_missed(const json_t *missed)
+{
+	char text[256];
+
+	if (*table_counts(missed, text, sizeof(text)))
+		printf("  %-12s not handed over: %s\n", "", text);
+}
+
 static void print_status(const json_t *row)
 {
 	bool on = json_is_true(json_object_get(row, "on"));
@@ -79,6 +87,7 @@ static void print_status(const json_t *row)
 	print_counts("records", json_object_get(row, "records"));
 	print_counts("first closer", json_object_get(row, "closes"));
 	print_held(json_object_get(row, "custody"));
+	print_missed(json_object_get(row, "not_handed_over"));
 	print_counts("TIME_WAIT", json_object_get(row, "retire"));
 	printf("  %-12s %" JSON_INTEGER_FORMAT " records lost, %" JSON_INTEGER_FORMAT
 	       " not understood\n",

@@ -43,6 +43,27 @@ const char *table_age(const json_t *value, char *buf, size_t size)
 	return buf;
 }
 
+const char *table_counts(const json_t *counts, char *buf, size_t size)
+{
+	size_t used = 0;
+	const char *name;
+	json_t *value;
+
+	buf[0] = '\0';
+	json_object_foreach((json_t *)counts, name, value)
+	{
+		int n = json_integer_value(value) == 0
+				? 0
+				: snprintf(buf + used, size - used, "%s%s %" JSON_INTEGER_FORMAT,
+					   used ? ", " : "", name, json_integer_value(value));
+
+		if (n < 0 || (size_t)n >= size - used)
+			break;
+		used += (size_t)n;
+	}
+	return buf;
+}
+
 /* Text from elsewhere: a program's name may hold anything, a terminal obeys some of it. */
 static const char *printable(const char *text, char *buf, size_t size)
 {

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/closer.h"
 
+#include "daemon/limits.h"
 #include "daemon/log.h"
+
+#include "common/wire.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -12,10 +15,10 @@
 #include <unistd.h>
 
 enum {
-	HELPERS_MAX = 8,
-	STUCK_MS = 300, /* a queue that has not moved for so long needs another helper */
+	RELIEF_MS = 20, /* the longest wait of the loop for the helpers */
 	QUEUE_START = 1024,
 	PENDING = 64,
+	INTERRUPT = SIGUSR2, /* a helper's close() */
 };
 
 enum how { CLOSE_IT, RESET_IT, DROP_IT };
@@ -23,22 +26,32 @@ enum how { CLOSE_IT, RESET_IT, DROP_IT };
 struct job {
 	int fd;
 	enum how how;
+	uid_t uid;
+};
+
+/* A thread that closes. */
+struct helper {
+	struct closer *closer;
+	pthread_t thread;
+	bool runs;
+	struct job job;	   /* what it is at */
+	uint64_t since_ms; /* 0: it is at nothing */
 };
 
 /* The lock guards all that follows it. */
 struct closer {
 	pthread_mutex_t lock;
-	pthread_cond_t more, empty;
+	pthread_cond_t more, less, empty;
 	struct job *ring;
 	size_t size, head, count; /* size is a power of two */
 	uint64_t taken;		  /* jobs taken out, ever */
+	struct helper helper[LIMIT_HELPERS];
 	unsigned int helpers, busy;
-	bool stop;
+	bool stop, relieving; /* the loop waits for fewer */
 	/* The loop's own: */
 	struct job pending[PENDING]; /* since the last flush */
 	unsigned int pending_count;
 	uint64_t seen_taken;
-	uint64_t stuck_ms; /* when it was first seen not to move, 0: it moves */
 };
 
 /* What is dropped, a program may still use: its SO_LINGER {1, 0} is none of our business. A time
@@ -61,9 +74,10 @@ static void close_job(struct job job)
 	close(job.fd);
 }
 
-static void *helper(void *arg)
+static void *help(void *arg)
 {
-	struct closer *closer = arg;
+	struct helper *helper = arg;
+	struct closer *closer = helper->closer;
 
 	pthread_mutex_lock(&closer->lock);
 	for (;;) {
@@ -78,39 +92,60 @@ static void *helper(void *arg)
 		closer->count--;
 		closer->taken++;
 		closer->busy++;
+		helper->job = job;
+		helper->since_ms = wire_now_ms();
+		if (closer->relieving && closer->count <= LIMIT_CLOSING / 2)
+			pthread_cond_signal(&closer->less);
 		pthread_mutex_unlock(&closer->lock);
 		close_job(job);
 		pthread_mutex_lock(&closer->lock);
 		closer->busy--;
+		helper->since_ms = 0;
 		if (!closer->count && !closer->busy)
 			pthread_cond_signal(&closer->empty);
 	}
+	helper->runs = false;
 	closer->helpers--;
 	pthread_cond_signal(&closer->empty);
 	pthread_mutex_unlock(&closer->lock);
 	return NULL;
 }
 
-/* Signals are the loop's. */
+static void on_interrupt(int number)
+{
+	(void)number;
+}
+
+/* No SA_RESTART: it is there to interrupt. */
+static void take_interrupt(void)
+{
+	struct sigaction action = {.sa_handler = on_interrupt};
+
+	sigaction(INTERRUPT, &action, NULL);
+}
+
+/* Signals are the loop's, but for one. */
 static int start_helper(struct closer *closer)
 {
-	sigset_t all, old;
-	pthread_t thread;
+	struct helper *helper = &closer->helper[closer->helpers];
+	sigset_t mask, old;
 	int error;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	error = pthread_create(&thread, NULL, helper, closer);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (error) {
-		errno = error;
-		return -1;
-	}
-	pthread_detach(thread);
+	sigfillset(&mask);
+	sigdelset(&mask, INTERRUPT);
+	pthread_sigmask(SIG_SETMASK, &mask, &old);
 	pthread_mutex_lock(&closer->lock);
-	closer->helpers++;
+	helper->closer = closer;
+	error = pthread_create(&helper->thread, NULL, help, helper);
+	if (!error) {
+		pthread_detach(helper->thread);
+		helper->runs = true;
+		closer->helpers++;
+	}
 	pthread_mutex_unlock(&closer->lock);
-	return 0;
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	errno = error;
+	return error ? -1 : 0;
 }
 
 struct closer *closer_new(void)
@@ -121,7 +156,9 @@ struct closer *closer_new(void)
 		return NULL;
 	pthread_mutex_init(&closer->lock, NULL);
 	pthread_cond_init(&closer->more, NULL);
+	pthread_cond_init(&closer->less, NULL);
 	pthread_cond_init(&closer->empty, NULL);
+	take_interrupt();
 	closer->size = QUEUE_START;
 	closer->ring = calloc(closer->size, sizeof(closer->ring[0]));
 	if (!closer->ring || start_helper(closer) < 0) {
@@ -130,6 +167,17 @@ struct closer *closer_new(void)
 		return NULL;
 	}
 	return closer;
+}
+
+static void deadline_in(struct timespec *until, unsigned int ms)
+{
+	clock_gettime(CLOCK_REALTIME, until);
+	until->tv_sec += ms / 1000;
+	until->tv_nsec += (long)(ms % 1000) * 1000000;
+	if (until->tv_nsec >= 1000000000) {
+		until->tv_sec++;
+		until->tv_nsec -= 1000000000;
+	}
 }
 
 /* A helper that is blocked past our patience keeps what it uses: then nothing is freed. */
@@ -141,13 +189,7 @@ void closer_free(struct closer *closer, unsigned int patience_ms)
 	if (!closer)
 		return;
 	closer_flush(closer);
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += patience_ms / 1000;
-	until.tv_nsec += (long)(patience_ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
+	deadline_in(&until, patience_ms);
 	pthread_mutex_lock(&closer->lock);
 	closer->stop = true;
 	pthread_cond_broadcast(&closer->more);
@@ -203,45 +245,82 @@ void closer_flush(struct closer *closer)
 	closer->pending_count = 0;
 }
 
-static void add(struct closer *closer, int fd, enum how how)
+static void add(struct closer *closer, int fd, enum how how, uid_t uid)
 {
 	if (closer->pending_count == PENDING)
 		closer_flush(closer);
-	closer->pending[closer->pending_count++] = (struct job){.fd = fd, .how = how};
+	closer->pending[closer->pending_count++] = (struct job){.fd = fd, .how = how, .uid = uid};
 }
 
-void closer_close(struct closer *closer, int fd)
+void closer_close(struct closer *closer, int fd, uid_t uid)
 {
-	add(closer, fd, CLOSE_IT);
+	add(closer, fd, CLOSE_IT, uid);
 }
 
-void closer_drop(struct closer *closer, int fd)
+void closer_drop(struct closer *closer, int fd, uid_t uid)
 {
-	add(closer, fd, DROP_IT);
+	add(closer, fd, DROP_IT, uid);
 }
 
-void closer_reset(struct closer *closer, int fd)
+void closer_reset(struct closer *closer, int fd, uid_t uid)
 {
-	add(closer, fd, RESET_IT);
+	add(closer, fd, RESET_IT, uid);
 }
 
-void closer_check(struct closer *closer, uint64_t now_ms)
+void closer_relieve(struct closer *closer)
 {
+	struct timespec until;
+
+	bool many;
+
+	pthread_mutex_lock(&closer->lock);
+	many = closer->count + closer->pending_count > LIMIT_CLOSING;
+	pthread_mutex_unlock(&closer->lock);
+	if (!many)
+		return;
+	closer_flush(closer);
+	deadline_in(&until, RELIEF_MS);
+	pthread_mutex_lock(&closer->lock);
+	closer->relieving = true;
+	while (closer->count > LIMIT_CLOSING / 2 &&
+	       pthread_cond_timedwait(&closer->less, &closer->lock, &until) != ETIMEDOUT)
+		;
+	closer->relieving = false;
+	pthread_mutex_unlock(&closer->lock);
+}
+
+/* With the lock held, so that it is still at the same. Again each time, until it is not. */
+static unsigned int interrupt(struct closer *closer, uint64_t now_ms, uid_t uids[LIMIT_HELPERS])
+{
+	unsigned int count = 0;
+
+	for (int i = 0; i < LIMIT_HELPERS; i++) {
+		struct helper *helper = &closer->helper[i];
+
+		if (!helper->runs || !helper->since_ms ||
+		    now_ms - helper->since_ms < LIMIT_CLOSE_MS)
+			continue;
+		pthread_kill(helper->thread, INTERRUPT);
+		uids[count++] = helper->job.uid;
+	}
+	return count;
+}
+
+void closer_check(struct closer *closer, uint64_t now_ms, void (*blocked)(void *arg, uid_t uid),
+		  void *arg)
+{
+	uid_t uids[LIMIT_HELPERS];
+	unsigned int count;
 	bool stuck, can;
 
 	pthread_mutex_lock(&closer->lock);
 	stuck = closer->count > 0 && closer->taken == closer->seen_taken;
-	can = closer->helpers < HELPERS_MAX;
+	can = closer->helpers < LIMIT_HELPERS && !closer->stop;
 	closer->seen_taken = closer->taken;
+	count = interrupt(closer, now_ms, uids);
 	pthread_mutex_unlock(&closer->lock);
-	if (!stuck || !closer->stuck_ms)
-		closer->stuck_ms = stuck ? now_ms : 0;
-	if (!stuck || now_ms - closer->stuck_ms < STUCK_MS)
-		return;
-	closer->stuck_ms = now_ms;
-	log_limited(LOG_WARNING,
-		    "a close() has blocked: someone sets SO_LINGER on a socket handed over%s",
-		    can ? "" : "; no helper is left");
-	if (can && start_helper(closer) < 0)
+	for (unsigned int i = 0; i < count; i++)
+		blocked(arg, uids[i]);
+	if (stuck && can && start_helper(closer) < 0)
 		log_limited(LOG_WARNING, "cannot start another helper: %m");
 }

@@ -8,6 +8,7 @@
 #include "daemon/config.h"
 
 #include "daemon/config_scan.h"
+#include "daemon/limits.h"
 
 #include <confuse.h>
 #include <errno.h>
@@ -39,10 +40,12 @@ static struct {
 
 /* The numbers of limits {}. */
 const struct config_limit config_limits[CONFIG_LIMITS] = {
-	{"custody", offsetof(struct config, custody_max), 50000, 1, 1000000},
-	{"custody-per-process", offsetof(struct config, custody_per_process), 10000, 1, 1000000},
-	{"sessions", offsetof(struct config, sessions_max), 10000, 1, 1000000},
-	{"sessions-per-user", offsetof(struct config, sessions_per_user), 5000, 1, 1000000},
+	{"custody", offsetof(struct config, custody_max), LIMIT_HELD, 1, 1000000},
+	{"custody-per-process", offsetof(struct config, custody_per_process), LIMIT_HELD_PROCESS, 1,
+	 1000000},
+	{"sessions", offsetof(struct config, sessions_max), LIMIT_SESSIONS, 1, 1000000},
+	{"sessions-per-user", offsetof(struct config, sessions_per_user), LIMIT_SESSIONS_USER, 1,
+	 1000000},
 };
 
 static unsigned int *limit_value(const struct config_limit *limit, struct config *config)

@@ -1,16 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/conn.h"
 
+#include "daemon/closer.h"
 #include "daemon/kernel.h"
+#include "daemon/limits.h"
+#include "daemon/sock.h"
+#include "daemon/user.h"
 
 #include <utlist.h>
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 struct conns {
 	unsigned int max, per_owner, count;
+	struct closer *closer;
 	struct conn *by_cookie;
 	struct conn *by_tuple;
 	struct conn *all;
@@ -18,18 +25,18 @@ struct conns {
 };
 
 /* local and remote lie one after the other and have no holes: together they are a key. */
-#define TUPLE_SIZE (2 * sizeof(struct endpoint))
 _Static_assert(offsetof(struct conn, remote) ==
 		       offsetof(struct conn, local) + sizeof(struct endpoint),
 	       "local and remote make one key");
 
-struct conns *conns_new(unsigned int max, unsigned int per_owner)
+struct conns *conns_new(unsigned int max, unsigned int per_owner, struct closer *closer)
 {
 	struct conns *conns = calloc(1, sizeof(*conns));
 
 	if (conns) {
 		conns->max = max;
 		conns->per_owner = per_owner;
+		conns->closer = closer;
 	}
 	return conns;
 }
@@ -48,10 +55,35 @@ unsigned int conns_count(const struct conns *conns)
 	return conns->count;
 }
 
+/* A pid may have become another's. */
+static bool is_child_of(const struct conn *conn, const struct process *process)
+{
+	return process->ppid == conn->pid && (conn->owner || process_is(conn->pid, conn->start));
+}
+
 bool conn_speaks_for(const struct conn *conn, const struct conn_owner *owner)
 {
-	return owner->process.uid == 0 || owner->process.uid == conn->uid ||
-	       owner->process.pid == conn->pid || owner->process.ppid == conn->pid;
+	const struct process *process = &owner->process;
+
+	return process->uid == 0 || process->uid == conn->uid ||
+	       (process->pid == conn->pid && process->start == conn->start) ||
+	       is_child_of(conn, process);
+}
+
+/* Who may not speak for it may still hold it: another has claimed its cookie before. */
+static bool holds(const struct conn_owner *owner, struct closer *closer,
+		  const struct wire_record *record)
+{
+	bool does;
+	int fd = owner->pidfd < 0 || !closer
+			 ? -1
+			 : (int)syscall(SYS_pidfd_getfd, owner->pidfd, record->fd, 0);
+
+	if (fd < 0)
+		return false;
+	does = sock_cookie(fd) == record->cookie;
+	closer_drop(closer, fd, owner->process.uid);
+	return does;
 }
 
 static void disown(struct conn *conn)
@@ -83,6 +115,7 @@ static void set_process(struct conn *conn, const struct process *process)
 {
 	conn->pid = process->pid;
 	conn->uid = process->uid;
+	conn->start = process->start;
 	snprintf(conn->program, sizeof(conn->program), "%s", process_name(process));
 }
 
@@ -94,19 +127,29 @@ static void book_under(struct conn *conn, struct conn_owner *owner)
 	DL_APPEND2(owner->conns, conn, owned_prev, owned_next);
 	owner->count++;
 	set_process(conn, &owner->process);
+	if (conn->user == owner->user)
+		return;
+	user_give_back(conn->user, USER_CONNS);
+	conn->user = owner->user;
+	user_take(conn->user, USER_CONNS);
 }
 
 /* Two sockets of one tuple can't be alive at once; the newer record is right. */
-static void index_tuple(struct conns *conns, struct conn *conn)
+static void index_tuple(struct conns *conns, struct conn *conn, const struct conn_owner *owner,
+			const struct wire_record *record)
 {
 	struct conn *old;
 
-	HASH_FIND(tuple_hh, conns->by_tuple, &conn->local, TUPLE_SIZE, old);
+	HASH_FIND(tuple_hh, conns->by_tuple, &conn->local, ENDPOINT_PAIR_SIZE, old);
+	if (old && old->uid != conn->uid && !holds(owner, conns->closer, record)) {
+		conn->close_first = FIRST_APP; /* says a stranger */
+		return;
+	}
 	if (old) {
 		HASH_DELETE(tuple_hh, conns->by_tuple, old);
 		old->close_first = FIRST_APP;
 	}
-	HASH_ADD(tuple_hh, conns->by_tuple, local, TUPLE_SIZE, conn);
+	HASH_ADD(tuple_hh, conns->by_tuple, local, ENDPOINT_PAIR_SIZE, conn);
 }
 
 static void unindex_tuple(struct conns *conns, struct conn *conn)
@@ -132,6 +175,16 @@ static struct conn *conn_add(struct conns *conns, uint64_t cookie, uint64_t now_
 	return conn;
 }
 
+static bool is_full(const struct conns *conns, const struct conn_owner *owner)
+{
+	if (!user_is_full(owner->user, USER_CONNS))
+		return false;
+	user_blame(owner->user, FAULT_CONNS, &owner->process,
+		   "limit reached: %u connections; what is over it is not followed",
+		   conns->max / LIMIT_CONNS_PART);
+	return true;
+}
+
 struct conn *conn_open(struct conns *conns, struct conn_owner *owner,
 		       const struct wire_record *record, struct account account, uint64_t now_ms,
 		       bool *opened)
@@ -139,14 +192,15 @@ struct conn *conn_open(struct conns *conns, struct conn_owner *owner,
 	struct conn *conn = conn_find(conns, record->cookie);
 
 	*opened = !conn;
-	if (conn && !conn_speaks_for(conn, owner))
+	if (conn && !conn_speaks_for(conn, owner) && !holds(owner, conns->closer, record))
 		return NULL;
 	if (conn && record->how && conn->owner && conn->owner != owner && !conn->let_go) {
 		make_heir(conn, owner);
 		return conn;
 	}
 	if (!conn || conn->owner != owner) {
-		if (owner->count >= conns->per_owner)
+		if (owner->count >= conns->per_owner ||
+		    (!(conn && conn->user == owner->user) && is_full(conns, owner)))
 			return NULL;
 		if (!conn)
 			conn = conn_add(conns, record->cookie, now_ms);
@@ -165,7 +219,7 @@ struct conn *conn_open(struct conns *conns, struct conn_owner *owner,
 	conn->close_first = record->close_first;
 	conn->fd = record->fd;
 	if (conn->close_first == FIRST_SELF)
-		index_tuple(conns, conn);
+		index_tuple(conns, conn, owner, record);
 	return conn;
 }
 
@@ -202,7 +256,7 @@ struct conn *conn_find_self(struct conns *conns, const struct endpoint *local,
 	struct endpoint key[2] = {*remote, *local};
 	struct conn *conn;
 
-	HASH_FIND(tuple_hh, conns->by_tuple, key, TUPLE_SIZE, conn);
+	HASH_FIND(tuple_hh, conns->by_tuple, key, ENDPOINT_PAIR_SIZE, conn);
 	return conn;
 }
 
@@ -220,6 +274,7 @@ void conn_remove(struct conns *conns, struct conn *conn)
 	disinherit(conn);
 	HASH_DELETE(hh, conns->by_cookie, conn);
 	DL_DELETE(conns->all, conn);
+	user_give_back(conn->user, USER_CONNS);
 	conns->count--;
 	free(conn);
 }

@@ -15,12 +15,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct closer;
 struct conn;
 struct kernel_socket;
+struct user;
 
 /* The side of a session that connections are booked under. */
 struct conn_owner {
 	struct process process;
+	struct user *user;  /* NULL: not limited */
 	int pidfd;	    /* -1: none */
 	struct conn *conns; /* list by owned_prev, owned_next */
 	unsigned int count;
@@ -41,6 +44,8 @@ struct conn {
 	int fd; /* the program's number */
 	pid_t pid;
 	uid_t uid;
+	uint64_t start;	   /* of the process */
+	struct user *user; /* whose share it is of; NULL: nobody's */
 	char program[32];
 	uint64_t opened_ms;
 	struct conn_owner *owner; /* NULL: its session has gone */
@@ -55,13 +60,13 @@ struct conn {
 
 struct conns;
 
-/* max: of all; per_owner: of one session. */
-struct conns *conns_new(unsigned int max, unsigned int per_owner);
+/* max: of all; per_owner: of one session; closer: NULL, and what two claim stays the first's. */
+struct conns *conns_new(unsigned int max, unsigned int per_owner, struct closer *closer);
 void conns_free(struct conns *conns);
 unsigned int conns_count(const struct conns *conns);
 
 /* May this process speak for the connection? Itself, its own user, root, and the child of the
- * process it is booked under. Cookies are easily guessed. */
+ * process it is booked under. Cookies are easily guessed, and ss(8) shows them to everybody. */
 bool conn_speaks_for(const struct conn *conn, const struct conn_owner *owner);
 
 /* Books the connection of an OPEN record under owner, or makes it the heir. NULL if it may not, or

@@ -4,10 +4,12 @@
 #include "daemon/conn.h"
 #include "daemon/filter.h"
 #include "daemon/kernel.h"
+#include "daemon/limits.h"
 #include "daemon/log.h"
 #include "daemon/loop.h"
 #include "daemon/reply.h"
 #include "daemon/tally.h"
+#include "daemon/user.h"
 
 #include "common/tcp_state.h"
 
@@ -26,16 +28,13 @@
 
 enum {
 	PROTOCOL = 1,
-	LINE_MAX_BYTES = 65536,
-	OUTPUT_HIGH = 262144, /* rows wait while so much is unsent */
 	BATCHES_AT_ONCE = 8,
-	CLIENTS_MAX = 64,
 };
 
 struct client {
 	struct control *control;
 	struct bufferevent *stream;
-	uid_t uid;
+	struct user *user;
 	bool walking; /* conns: rows go out as fast as they are read */
 	struct conn_walk walk;
 	struct filter filter;
@@ -130,7 +129,8 @@ static void walk_on(struct client *client)
 	struct loop *loop = client->control->loop;
 	bool more = true;
 
-	for (int i = 0; more && i < BATCHES_AT_ONCE && evbuffer_get_length(out) < OUTPUT_HIGH; i++)
+	for (int i = 0;
+	     more && i < BATCHES_AT_ONCE && evbuffer_get_length(out) < LIMIT_CONTROL_OUTPUT; i++)
 		more = walk_batch(client);
 	if (more) {
 		if (evbuffer_get_length(out) == 0) /* nothing matched: come back all the same */
@@ -221,7 +221,7 @@ static void run_command(struct client *client, const json_t *request, const char
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		if (strcmp(commands[i].name, name))
 			continue;
-		if (commands[i].changes && client->uid != 0 && client->uid != geteuid())
+		if (commands[i].changes && client->user->uid != 0 && client->user->uid != geteuid())
 			end(client, "permission denied: only root and the daemon's own user may "
 				    "change things");
 		else
@@ -260,11 +260,19 @@ static void client_free(struct client *client)
 		conn_walk_end(control->loop->conns, &client->walk);
 	bufferevent_free(client->stream);
 	DL_DELETE(control->clients, client);
+	user_give_back(client->user, USER_CONTROL);
 	control->count--;
 	free(client);
 }
 
-/* One request at a time: what follows a running walk stays in the buffer. */
+static bool is_busy(const struct client *client)
+{
+	return client->walking ||
+	       evbuffer_get_length(bufferevent_get_output(client->stream)) >= LIMIT_CONTROL_OUTPUT;
+}
+
+/* One request at a time: what follows a running walk, or answers that nobody reads, stays in the
+ * buffer. */
 static void on_read(struct bufferevent *stream, void *arg)
 {
 	struct evbuffer *in = bufferevent_get_input(stream);
@@ -272,11 +280,15 @@ static void on_read(struct bufferevent *stream, void *arg)
 	size_t len;
 	char *line;
 
-	while (!client->walking && (line = evbuffer_readln(in, &len, EVBUFFER_EOL_LF))) {
+	while (!is_busy(client) && (line = evbuffer_readln(in, &len, EVBUFFER_EOL_LF))) {
 		take_line(client, line, len);
 		free(line);
 	}
-	if (!client->walking && evbuffer_get_length(in) >= LINE_MAX_BYTES) {
+	/* libevent 2.1 calls back without end while as much as the high watermark is in the buffer.
+	 */
+	if (is_busy(client))
+		bufferevent_disable(stream, EV_READ);
+	else if (evbuffer_get_length(in) >= LIMIT_CONTROL_LINE) {
 		client->control->loop->book->bad_messages++;
 		client_free(client);
 	}
@@ -286,11 +298,12 @@ static void on_written(struct bufferevent *stream, void *arg)
 {
 	struct client *client = arg;
 
-	if (!client->walking)
+	if (client->walking)
+		walk_on(client);
+	if (is_busy(client))
 		return;
-	walk_on(client);
-	if (!client->walking)
-		on_read(stream, client);
+	bufferevent_enable(stream, EV_READ);
+	on_read(stream, client);
 }
 
 static void on_end(struct bufferevent *stream, short what, void *arg)
@@ -299,9 +312,33 @@ static void on_end(struct bufferevent *stream, short what, void *arg)
 
 	if (!(what & (BEV_EVENT_EOF | BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT)))
 		return;
-	if (!client->walking && evbuffer_get_length(bufferevent_get_input(stream)))
+	if (!is_busy(client) && evbuffer_get_length(bufferevent_get_input(stream)))
 		client->control->loop->book->bad_messages++; /* half a request */
 	client_free(client);
+}
+
+/* The oldest of a user may have forgotten us. */
+static void end_oldest(struct control *control, struct user *user)
+{
+	struct client *client;
+
+	DL_FOREACH(control->clients, client)
+	{
+		if (client->user == user)
+			break;
+	}
+	user_blame(user, FAULT_CONTROL, NULL,
+		   "limit reached: %u clients of the control socket; its oldest are ended",
+		   user->has[USER_CONTROL]);
+	client_free(client);
+}
+
+static void make_room(struct control *control, struct user *user)
+{
+	if (user_is_full(user, USER_CONTROL))
+		end_oldest(control, user);
+	else if (control->count >= LIMIT_CONTROL)
+		end_oldest(control, users_most(control->loop->users, USER_CONTROL));
 }
 
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *sa,
@@ -310,32 +347,43 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 	struct control *control = arg;
 	struct ucred cred = {.uid = (uid_t)-1};
 	socklen_t len = sizeof(cred);
+	static const struct timeval idle = {.tv_sec = LIMIT_CONTROL_IDLE_S};
 	struct client *client;
+	struct user *user;
 
 	(void)listener;
 	(void)sa;
 	(void)sa_len;
-	if (control->count >= CLIENTS_MAX) /* the oldest may have forgotten us */
-		client_free(control->clients);
-	client = calloc(1, sizeof(*client));
-	if (!client) {
+	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len);
+	user = user_get(control->loop->users, cred.uid);
+	if (!user) {
 		close(fd);
 		return;
 	}
+	make_room(control, user);
+	user_take(user, USER_CONTROL);
+	user_put(user);
+	client = calloc(1, sizeof(*client));
+	if (!client) {
+		user_give_back(user, USER_CONTROL);
+		close(fd);
+		return;
+	}
+	client->user = user;
 	client->stream = bufferevent_socket_new(control->loop->base, fd, BEV_OPT_CLOSE_ON_FREE);
 	if (!client->stream) {
+		user_give_back(user, USER_CONTROL);
 		close(fd);
 		free(client);
 		return;
 	}
-	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len);
-	client->uid = cred.uid;
 	client->control = control;
 	DL_APPEND(control->clients, client);
 	control->count++;
-	bufferevent_setwatermark(client->stream, EV_READ, 0, LINE_MAX_BYTES);
-	bufferevent_setwatermark(client->stream, EV_WRITE, OUTPUT_HIGH / 4, 0);
+	bufferevent_setwatermark(client->stream, EV_READ, 0, LIMIT_CONTROL_LINE);
+	bufferevent_setwatermark(client->stream, EV_WRITE, LIMIT_CONTROL_OUTPUT / 4, 0);
 	bufferevent_setcb(client->stream, on_read, on_written, on_end, client);
+	bufferevent_set_timeouts(client->stream, NULL, &idle);
 	bufferevent_enable(client->stream, EV_READ | EV_WRITE);
 }
 

@@ -4,8 +4,10 @@
 #include "daemon/closer.h"
 #include "daemon/ending.h"
 #include "daemon/held.h"
+#include "daemon/limits.h"
 #include "daemon/log.h"
 #include "daemon/sock.h"
+#include "daemon/user.h"
 
 #include "common/tcp_state.h"
 
@@ -17,7 +19,7 @@
 #include <unistd.h>
 
 /* No policy needs more, and a record may say anything. */
-enum { GRACE_MAX_MS = 600000, DRAIN_MAX_MS = 600000, TIME_WAIT_MAX_MS = 3600000 };
+enum { TIME_WAIT_MAX_MS = 3600000 };
 
 struct custody *custody_new(const struct custody_parts *parts, unsigned int max,
 			    unsigned int per_client)
@@ -77,7 +79,11 @@ void held_forget(struct held *held)
 	BOOK_ADD(custody->parts.book, held->account, held, (uint64_t)-1);
 	leave_client(held);
 	HASH_DEL(custody->by_cookie, held);
+	if (held->indexed)
+		HASH_DELETE(tuple_hh, custody->by_tuple, held);
 	DL_DELETE(custody->all, held);
+	DL_DELETE2(held->user->held, held, user_prev, user_next);
+	user_give_back(held->user, USER_HELD);
 	custody->count--;
 	free(held);
 }
@@ -92,8 +98,8 @@ static void take_terms(struct held *held, const struct wire_record *record)
 	held->policy = record->policy;
 	held->role = record->role;
 	held->how = record->how;
-	held->grace_ms = clamp(record->grace_ms, GRACE_MAX_MS);
-	held->drain_max_ms = clamp(record->drain_max_ms, DRAIN_MAX_MS);
+	held->grace_ms = clamp(record->grace_ms, LIMIT_HOLD_MS);
+	held->drain_max_ms = clamp(record->drain_max_ms, LIMIT_HOLD_MS);
 	held->time_wait_ms =
 		record->time_wait_ms < 0
 			? TIME_WAIT_KEEP
@@ -121,27 +127,42 @@ static void take_facts(struct held *held, const struct wire_record *record,
 	held->quiet = custody_quiet(held->unread_at_start, record->idle_ms, look->rtt_us);
 }
 
-/* The oldest of the process that holds most: nobody pays for another's flood. */
-static struct held *most_expendable(const struct custody *custody)
+/* Two connections of one tuple can't be alive at once in one network namespace; of those in others,
+ * the newer is as good as any. */
+static void index_tuple(struct held *held)
+{
+	HASH_ADD(tuple_hh, held->custody->by_tuple, local, ENDPOINT_PAIR_SIZE, held);
+	held->indexed = true;
+}
+
+/* The oldest of the user's process that holds most: nobody pays for another's flood. */
+static struct held *most_expendable(const struct custody *custody, const struct user *user)
 {
 	struct custody_client *client, *most = NULL;
 
 	DL_FOREACH(custody->clients, client)
 	{
-		if (!most || client->count > most->count)
+		if (client->user == user && (!most || client->count > most->count))
 			most = client;
 	}
-	return most ? most->held : custody->all;
+	return most ? most->held : user->held;
 }
 
 static void make_room(struct custody *custody, struct custody_client *client)
 {
 	while (client->count >= custody->per_client && client->held)
 		held_end_early(client->held);
+	while (user_is_full(client->user, USER_HELD) && client->user->held) {
+		user_blame(client->user, FAULT_HELD, client->process,
+			   "limit reached: its share of custody, %u sockets; the oldest end early",
+			   client->user->has[USER_HELD]);
+		held_end_early(most_expendable(custody, client->user));
+	}
 	while (custody->count >= custody->max && custody->all) {
 		log_limited(LOG_WARNING, "custody is full (custody %u): the oldest end early",
 			    custody->max);
-		held_end_early(most_expendable(custody));
+		held_end_early(
+			most_expendable(custody, users_most(custody->parts.users, USER_HELD)));
 	}
 }
 
@@ -161,6 +182,9 @@ static struct held *held_new(struct custody *custody, struct custody_client *cli
 	held->retirable = !client->process->other_netns;
 	HASH_ADD(hh, custody->by_cookie, cookie, sizeof(held->cookie), held);
 	DL_APPEND(custody->all, held);
+	held->user = client->user;
+	user_take(held->user, USER_HELD);
+	DL_APPEND2(held->user->held, held, user_prev, user_next);
 	DL_APPEND2(client->held, held, client_prev, client_next);
 	if (client->count++ == 0)
 		DL_APPEND(custody->clients, client);
@@ -181,17 +205,17 @@ static struct held *find(struct custody *custody, uint64_t cookie)
 static void take_again(struct custody *custody, struct held *held, const struct wire_record *record,
 		       int fd)
 {
-	closer_drop(custody->parts.closer, fd);
+	closer_drop(custody->parts.closer, fd, held->uid);
 	if (record->type == WIRE_HAND_OVER && !held->owned)
 		held_own(held);
 	else if (record->type == WIRE_DEFER)
 		held->how = record->how;
 }
 
-static void refuse(struct custody *custody, int fd)
+static void refuse(struct custody *custody, const struct custody_client *client, int fd)
 {
 	custody->parts.book->refused++;
-	closer_drop(custody->parts.closer, fd);
+	closer_drop(custody->parts.closer, fd, client->process->uid);
 }
 
 void custody_take(struct custody *custody, struct custody_client *client,
@@ -203,14 +227,16 @@ void custody_take(struct custody *custody, struct custody_client *client,
 
 	if (!sock_is_tcp(fd) || !(cookie = sock_cookie(fd)) || !sock_look(fd, &look) ||
 	    look.state == STATE_LISTEN) {
-		log_limited(LOG_WARNING, "%s[%d] handed over what is no TCP connection",
-			    process_name(client->process), (int)client->process->pid);
-		refuse(custody, fd);
+		user_blame(client->user, FAULT_DESCRIPTOR, client->process,
+			   "handed over what is no TCP connection");
+		refuse(custody, client, fd);
 		return;
 	}
 	if (cookie != record->cookie) {
 		/* Its number was taken by another connection before it was sent. */
-		refuse(custody, fd);
+		user_blame(client->user, FAULT_COOKIE, client->process,
+			   "handed over another connection than it said");
+		refuse(custody, client, fd);
 		return;
 	}
 	held = find(custody, cookie);
@@ -221,7 +247,7 @@ void custody_take(struct custody *custody, struct custody_client *client,
 	make_room(custody, client);
 	held = held_new(custody, client, cookie, fd);
 	if (!held) {
-		refuse(custody, fd);
+		refuse(custody, client, fd);
 		return;
 	}
 	BOOK_ADD(custody->parts.book, account, hand_overs, 1);
@@ -231,6 +257,7 @@ void custody_take(struct custody *custody, struct custody_client *client,
 	held->account = account;
 	take_terms(held, record);
 	take_facts(held, record, &look);
+	index_tuple(held);
 	held_begin(held, &look);
 }
 
@@ -245,6 +272,19 @@ bool custody_program_closed(struct custody *custody, const struct custody_client
 	if (!held->owned)
 		held_own(held);
 	return true;
+}
+
+void custody_other_end_opened(struct custody *custody, const struct endpoint *local,
+			      const struct endpoint *remote)
+{
+	struct endpoint key[2] = {*remote, *local};
+	struct held *held;
+
+	HASH_FIND(tuple_hh, custody->by_tuple, key, ENDPOINT_PAIR_SIZE, held);
+	if (!held || !held->owned || held->draining)
+		return;
+	held_close_other_end(held);
+	held_check(held);
 }
 
 bool custody_awaits_death(const struct custody_client *client)

@@ -20,10 +20,13 @@ struct event_base;
 struct held;
 struct patience;
 struct retire;
+struct user;
+struct users;
 
 /* The side of a session that sockets are held for. */
 struct custody_client {
 	const struct process *process;
+	struct user *user;
 	struct held *held; /* oldest first */
 	unsigned int count;
 	struct custody_client *prev, *next; /* of those that something is held for */
@@ -35,6 +38,7 @@ struct custody_parts {
 	struct conns *conns;
 	struct patience *patience;
 	struct retire *retire;
+	struct users *users;
 	struct closer *closer;
 };
 
@@ -53,6 +57,11 @@ void custody_take(struct custody *custody, struct custody_client *client,
 /* The program has closed its own descriptor of a shared one. false: nothing is held for it. */
 bool custody_program_closed(struct custody *custody, const struct custody_client *client,
 			    uint64_t cookie);
+
+/* A connection was opened whose policy is close-first = self. If its other end is held already, its
+ * record having come first, it is closed for its program now. */
+void custody_other_end_opened(struct custody *custody, const struct endpoint *local,
+			      const struct endpoint *remote);
 
 /* Does it hold at-exit duplicates, whose fate hangs on whether the process lives? */
 bool custody_awaits_death(const struct custody_client *client);

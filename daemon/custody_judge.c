@@ -46,9 +46,18 @@ static enum custody_verdict judge_closed(const struct custody_facts *facts)
 	return facts->shut_here ? VERDICT_US : VERDICT_RESET;
 }
 
+/* A new request, which is to be made elsewhere; or one who sends to an end that never said a word:
+ * there is no answer that a reset could destroy, and he is to learn that nobody reads. */
+static bool is_unwanted(const struct custody_facts *facts)
+{
+	if (facts->quiet && facts->received > 0)
+		return true;
+	return facts->mute && (facts->received > 0 || facts->unread_at_start > 0);
+}
+
 static enum custody_verdict judge_open(const struct custody_facts *facts)
 {
-	if (facts->owned && facts->quiet && facts->received > 0)
+	if (facts->owned && is_unwanted(facts))
 		return VERDICT_EARLY;
 	if (!facts->wait_over)
 		return VERDICT_WAIT;

@@ -26,7 +26,7 @@ enum custody_verdict {
 	VERDICT_BOTH,  /* both did, at once */
 	VERDICT_US,    /* we did, and no more is to come */
 	VERDICT_RESET, /* the peer sent RST */
-	VERDICT_EARLY, /* a new request: end as plain close() would have, with RST */
+	VERDICT_EARLY, /* not to be waited for: end as plain close() would have, with RST */
 	VERDICT_GRACE, /* the wait is over */
 	VERDICT_DRAIN, /* the wait is over, but a body still arrives: FIN, and drain */
 };
@@ -39,6 +39,7 @@ struct custody_facts {
 	bool saw_fin;	/* the peer's, on an earlier look */
 	bool shut_here; /* FIN_WAIT1 or FIN_WAIT2 on an earlier look */
 	bool quiet;
+	bool mute;	 /* our end has never sent anything */
 	bool error;	 /* an error is pending on the socket... */
 	bool error_pipe; /* ...and it is EPIPE: the RST came after a FIN */
 	uint32_t unread_at_start;

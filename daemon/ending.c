@@ -38,6 +38,7 @@ struct patience_case ending_case(const struct held *held)
 		.rtt_us = held->rtt_us,
 		.late = held->late,
 		.probe = held->probe,
+		.uid = held->uid,
 	};
 }
 
@@ -71,13 +72,14 @@ static void settle(struct held *held, enum custody_outcome outcome, enum close_s
 		conn_remove(parts->conns, conn);
 }
 
-static void drop(struct held *held, void (*close_it)(struct closer *closer, int fd))
+static void drop(struct held *held, void (*close_it)(struct closer *closer, int fd, uid_t uid))
 {
 	struct closer *closer = held->custody->parts.closer;
+	uid_t uid = held->uid;
 	int fd = held->fd;
 
 	held_forget(held);
-	close_it(closer, fd);
+	close_it(closer, fd, uid);
 }
 
 /* We are the first closer, or one of two: what stays here is as time-wait says. A shared one that
@@ -90,6 +92,7 @@ static void leave(struct held *held)
 		.local = held->local,
 		.remote = held->remote,
 		.account = held->account,
+		.user = held->user,
 		.booked = held->time_wait_ms == TIME_WAIT_NONE,
 	};
 	struct conn *conn = conn_find(parts->conns, held->cookie);

@@ -36,6 +36,7 @@ static struct custody_facts facts_of(struct held *held, const struct sock_look *
 		.saw_fin = held->saw_fin,
 		.shut_here = held->shut_here,
 		.quiet = held->quiet,
+		.mute = look->mute,
 		.unread_at_start = held->unread_at_start,
 		.received = look->received - held->received_at_start,
 		.last_received_ms = look->last_received_ms,
@@ -208,6 +209,17 @@ static void set_wait(struct held *held)
 	held->deadline_ms = now + wait;
 }
 
+void held_close_other_end(struct held *held)
+{
+	if (!held->owned ||
+	    !self_close_other_end(held->custody->parts.conns, held->custody->parts.closer,
+				  &held->local, &held->remote))
+		return;
+	held->waited = true; /* its FIN is on its way, whatever patience thinks of it */
+	held->deadline_ms = wire_now_ms() + held->grace_ms;
+	evtimer_del(&held->timer);
+}
+
 void held_begin(struct held *held, const struct sock_look *look)
 {
 	struct conn *conn = conn_find(held->custody->parts.conns, held->cookie);
@@ -218,11 +230,7 @@ void held_begin(struct held *held, const struct sock_look *look)
 	if (held->type != WIRE_AT_EXIT)
 		set_wait(held);
 	evtimer_assign(&held->timer, held->custody->parts.base, on_event, held);
-	if (held->owned &&
-	    self_close_other_end(held->custody->parts.conns, &held->local, &held->remote)) {
-		held->waited = true; /* its FIN is on its way, whatever patience thinks of it */
-		held->deadline_ms = held->began_ms + held->grace_ms;
-	}
+	held_close_other_end(held);
 	examine(held, look);
 }
 

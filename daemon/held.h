@@ -15,6 +15,7 @@
 struct held {
 	struct custody *custody;
 	struct custody_client *client; /* NULL: its session has gone */
+	struct user *user;
 	uint64_t cookie;
 	int fd;
 	uid_t uid;
@@ -29,6 +30,7 @@ struct held {
 	bool drained;	/* the peer's FIN came, and nothing before it is unread */
 	bool waited;	/* patience let it wait */
 	bool retirable; /* in our network namespace */
+	bool indexed;	/* by its tuple */
 	struct endpoint local, remote;
 	struct account account;
 	/* The terms, clamped: */
@@ -44,7 +46,9 @@ struct held {
 	struct event ready, timer;
 	struct held *prev, *next;		/* all, oldest first */
 	struct held *client_prev, *client_next; /* of one session */
+	struct held *user_prev, *user_next;	/* of one user */
 	UT_hash_handle hh;			/* by cookie */
+	UT_hash_handle tuple_hh;		/* by local and remote */
 };
 
 struct custody {
@@ -52,7 +56,7 @@ struct custody {
 	unsigned int max, per_client, count;
 	struct held *all; /* oldest first */
 	struct custody_client *clients;
-	struct held *by_cookie;
+	struct held *by_cookie, *by_tuple;
 };
 
 /* Begins to wait, or ends at once; look: what was just seen of it. May free it. */
@@ -63,6 +67,9 @@ void held_check(struct held *held);
 void held_end_early(struct held *held);
 /* A shared one has become ours. */
 void held_own(struct held *held);
+/* The other end is a socket of ours as well, and its policy is close-first = self: closes it, and
+ * gives its FIN the whole grace to come. Nothing if there is no such end, or not yet. */
+void held_close_other_end(struct held *held);
 /* Takes it off all lists and frees it; custody.c. */
 void held_forget(struct held *held);
 

@@ -81,6 +81,12 @@ static void put_request(char *buf, uint16_t type, uint16_t flags, uint32_t seq,
 	request->id.idiag_cookie[1] = (uint32_t)(query->cookie >> 32);
 }
 
+/* mnl_nlmsg_ok() takes a length of 2 GB and more for a negative one, which fits. */
+static bool message_ok(const struct nlmsghdr *header, int left)
+{
+	return left > 0 && mnl_nlmsg_ok(header, left) && header->nlmsg_len <= (uint32_t)left;
+}
+
 static void take_answer(const struct nlmsghdr *header, struct kernel_query *query)
 {
 	if (header->nlmsg_type == NLMSG_ERROR) {
@@ -114,7 +120,7 @@ static void take_answers(struct kernel *kernel, uint32_t first, struct kernel_qu
 			continue;
 		if (n <= 0)
 			return;
-		for (; mnl_nlmsg_ok(header, left); header = mnl_nlmsg_next(header, &left)) {
+		for (; message_ok(header, left); header = mnl_nlmsg_next(header, &left)) {
 			uint32_t index = header->nlmsg_seq - first;
 
 			if (index < count)
@@ -197,7 +203,7 @@ static bool take_dump(struct kernel *kernel, uint32_t seq,
 
 	if (n < 0)
 		return errno == EINTR || errno == ENOBUFS;
-	for (; mnl_nlmsg_ok(header, left); header = mnl_nlmsg_next(header, &left)) {
+	for (; message_ok(header, left); header = mnl_nlmsg_next(header, &left)) {
 		if (header->nlmsg_seq != seq)
 			continue;
 		if (header->nlmsg_type != SOCK_DIAG_BY_FAMILY)

@@ -15,6 +15,7 @@ libdaemon_la_SOURCES = \
 	daemon/held.c daemon/held.h \
 	daemon/inbox.c daemon/inbox.h \
 	daemon/kernel.c daemon/kernel.h \
+	daemon/limits.h \
 	daemon/listen.c daemon/listen.h \
 	daemon/log.c daemon/log.h \
 	daemon/loop.c daemon/loop.h \
@@ -30,6 +31,7 @@ libdaemon_la_SOURCES = \
 	daemon/session.c daemon/session.h \
 	daemon/sock.c daemon/sock.h \
 	daemon/tally.c daemon/tally.h \
+	daemon/user.c daemon/user.h \
 	daemon/welcome.c daemon/welcome.h
 libdaemon_la_CFLAGS = $(AM_CFLAGS) -pthread
 libdaemon_la_CPPFLAGS = $(AM_CPPFLAGS) \

@@ -45,6 +45,9 @@ __attribute__((format(printf, 3, 0))) static void emit(int level, const char *su
 	}
 	if (len > sizeof(line) - 2)
 		len = sizeof(line) - 2;
+	for (size_t i = 0; i < len; i++) /* the name of a program may be anything */
+		if ((unsigned char)line[i] < ' ' || line[i] == 127)
+			line[i] = '?';
 	line[len++] = '\n';
 	if (write(STDERR_FILENO, line, len) < 0)
 		return; /* nowhere left to say it */

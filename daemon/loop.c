@@ -9,12 +9,14 @@
 #include "daemon/deadman.h"
 #include "daemon/discover.h"
 #include "daemon/kernel.h"
+#include "daemon/limits.h"
 #include "daemon/log.h"
 #include "daemon/page.h"
 #include "daemon/patience.h"
 #include "daemon/retire.h"
 #include "daemon/session.h"
 #include "daemon/tally.h"
+#include "daemon/user.h"
 
 #include "common/wire.h"
 
@@ -32,15 +34,15 @@
 #include <unistd.h>
 
 enum {
-	CONNS_MAX = 1 << 20,
-	CONNS_PER_SESSION = 1 << 18,
 	CLOSER_PATIENCE_MS = 2000,
 	GATHER_NS = 500000,
+	TICK_MS = 1000,
 };
 
 struct loop_events {
 	struct event term, interrupt, hangup, heartbeat, private_gone;
 	bool is_private_gone;
+	unsigned int beats;
 };
 
 static void path_with(const struct loop *loop, const char *suffix, char *path, size_t size)
@@ -75,14 +77,29 @@ static unsigned int fit(const char *name, unsigned int wanted, unsigned int shar
 	return most ? most : 1;
 }
 
+/* What one user may have: never all. */
+static unsigned int share_of(unsigned int all, unsigned int part, unsigned int most)
+{
+	unsigned int share = (all + part - 1) / part;
+
+	return share < most ? share : most;
+}
+
 static void apply_limits(struct loop *loop)
 {
 	const struct config *config = loop->config;
 
-	custody_set_limits(loop->custody, fit("custody", config->custody_max, 2),
-			   config->custody_per_process);
-	sessions_set_limits(loop->sessions, fit("sessions", config->sessions_max, 5),
-			    config->sessions_per_user);
+	unsigned int held = fit("custody", config->custody_max, LIMIT_HELD_NOFILE);
+	unsigned int sessions = fit("sessions", config->sessions_max, LIMIT_SESSIONS_NOFILE);
+
+	custody_set_limits(loop->custody, held, config->custody_per_process);
+	sessions_set_limits(loop->sessions, sessions);
+	users_set_limit(loop->users, USER_HELD, share_of(held, LIMIT_HELD_PART, held));
+	users_set_limit(loop->users, USER_SESSIONS,
+			share_of(sessions, LIMIT_SESSIONS_PART, config->sessions_per_user));
+	users_set_limit(loop->users, USER_CONNS, LIMIT_CONNS / LIMIT_CONNS_PART);
+	users_set_limit(loop->users, USER_RETIRES, LIMIT_RETIRES / LIMIT_RETIRES_PART);
+	users_set_limit(loop->users, USER_CONTROL, LIMIT_CONTROL_USER);
 }
 
 static void warn(void *arg, const char *text)
@@ -196,6 +213,17 @@ static void end_if_not_needed(struct loop *loop)
 	event_base_loopbreak(loop->base);
 }
 
+static void blame_linger(void *arg, uid_t uid)
+{
+	const struct loop *loop = arg;
+	struct user *user = user_get(loop->users, uid);
+
+	if (user)
+		user_blame(user, FAULT_LINGER, NULL,
+			   "a close() has blocked: it sets SO_LINGER on a socket handed over");
+	user_put(user);
+}
+
 static void on_heartbeat(evutil_socket_t fd, short what, void *arg)
 {
 	struct loop *loop = arg;
@@ -205,7 +233,9 @@ static void on_heartbeat(evutil_socket_t fd, short what, void *arg)
 	page_beat(loop->page);
 	deadman_wind();
 	atomic_fetch_add(&loop->options->pulse->beats, 1);
-	closer_check(loop->closer, wire_now_ms());
+	closer_check(loop->closer, wire_now_ms(), blame_linger, loop);
+	if (++loop->events->beats % (TICK_MS / WIRE_HEARTBEAT_MS) == 0)
+		users_tick(loop->users, wire_now_ms());
 	end_if_not_needed(loop);
 }
 
@@ -266,11 +296,12 @@ static bool make_stores(struct loop *loop)
 	loop->events = calloc(1, sizeof(*loop->events));
 	loop->base = event_base_new();
 	loop->book = book_new();
-	loop->conns = conns_new(CONNS_MAX, CONNS_PER_SESSION);
-	loop->patience = patience_new();
+	loop->users = users_new();
 	loop->closer = closer_new();
-	if (!loop->events || !loop->base || !loop->book || !loop->conns || !loop->patience ||
-	    !loop->closer)
+	loop->conns = conns_new(LIMIT_CONNS, LIMIT_CONNS_PROCESS, loop->closer);
+	loop->patience = patience_new();
+	if (!loop->users || !loop->events || !loop->base || !loop->book || !loop->conns ||
+	    !loop->patience || !loop->closer)
 		return false;
 	loop->kernel = kernel_open();
 	if (!loop->kernel) {
@@ -290,6 +321,7 @@ static bool make_services(struct loop *loop)
 		.conns = loop->conns,
 		.patience = loop->patience,
 		.retire = loop->retire,
+		.users = loop->users,
 		.closer = loop->closer,
 	};
 	struct session_parts session = {
@@ -297,14 +329,14 @@ static bool make_services(struct loop *loop)
 		.book = loop->book,
 		.conns = loop->conns,
 		.retire = loop->retire,
+		.users = loop->users,
 		.closer = loop->closer,
 	};
 
 	loop->custody =
 		custody_new(&custody, loop->config->custody_max, loop->config->custody_per_process);
 	session.custody = loop->custody;
-	loop->sessions = sessions_new(&session, options->session_fd, loop->config->sessions_max,
-				      loop->config->sessions_per_user);
+	loop->sessions = sessions_new(&session, options->session_fd, loop->config->sessions_max);
 	loop->control = control_new(loop, options->control_fd);
 	return loop->custody && loop->sessions && loop->control;
 }
@@ -365,6 +397,7 @@ static void stop(struct loop *loop)
 	retire_free(loop->retire);
 	kernel_close(loop->kernel);
 	conns_free(loop->conns);
+	users_free(loop->users);
 	patience_free(loop->patience);
 	book_free(loop->book);
 	config_free(loop->config);

@@ -31,6 +31,7 @@ struct loop {
 	struct event_base *base;
 	struct config *config;
 	struct book *book;
+	struct users *users;
 	struct page *page;
 	struct conns *conns;
 	struct patience *patience;

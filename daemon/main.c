@@ -11,6 +11,7 @@
  *     page      SOCKET.policy, what every shim reads
  *     session   SOCKET: a process under the shim
  *       process   who it is
+ *       user      and whose: what each user has, and what it did
  *       welcome   what it is given
  *       inbox     its messages
  *       record    what they say, checked, and passed on to those below
@@ -32,6 +33,7 @@
  *     deadman   kills a loop that is stopped together with its guardian
  *   config      the file as plain data, read whole or not at all
  *   caps        the three capabilities that are kept
+ *   limits      how much the daemon takes upon itself
  *   sock        what can be asked of a TCP socket
  *   log         one line for what an operator should know */
 #include <config.h> /* of configure, not daemon/config.h */

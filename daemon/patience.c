@@ -9,6 +9,8 @@
 
 enum {
 	WAYS = 4,
+	WAYS_OF_USER = 2, /* in a set that others use as well */
+	HINT_USERS = 4,
 	PORT_SETS = 256,
 	PEER_SETS = 2048,
 	HISTORY = 256,	/* successes before the buckets are halved */
@@ -22,10 +24,18 @@ enum {
 #define PORT_WEIGHT 0.125f
 #define PEER_WEIGHT 0.25f
 
+/* What the users that share a hint have found. */
+struct opinions {
+	uid_t uid[HINT_USERS];
+	uint8_t hint[HINT_USERS];
+	uint8_t count, next;
+};
+
 struct patience {
 	struct patience_entry port[PORT_SETS][WAYS];
 	struct patience_entry peer[PEER_SETS][WAYS];
 	_Atomic uint8_t *hints;
+	struct opinions opinions[WIRE_HINTS];
 };
 
 struct patience *patience_new(void)
@@ -51,6 +61,7 @@ static struct patience_entry port_key(const struct patience_case *about)
 		.role = about->role,
 		.port = service_port(about),
 		.late = about->late,
+		.uid = about->uid,
 	};
 }
 
@@ -66,7 +77,8 @@ static struct patience_entry peer_key(const struct patience_case *about)
 static bool same_key(const struct patience_entry *a, const struct patience_entry *b)
 {
 	return a->policy == b->policy && a->role == b->role && a->port == b->port &&
-	       a->late == b->late && !memcmp(&a->addr, &b->addr, sizeof(a->addr));
+	       a->late == b->late && a->uid == b->uid &&
+	       !memcmp(&a->addr, &b->addr, sizeof(a->addr));
 }
 
 static uint32_t hash_bytes(uint32_t hash, const void *data, size_t len)
@@ -87,22 +99,44 @@ static uint32_t hash_key(const struct patience_entry *key)
 	hash = hash_bytes(hash, &key->port, sizeof(key->port));
 	hash = hash_bytes(hash, &key->role, sizeof(key->role));
 	hash = hash_bytes(hash, &key->late, sizeof(key->late));
+	hash = hash_bytes(hash, &key->uid, sizeof(key->uid));
 	return hash ^ (hash >> 15);
+}
+
+/* The entry to be used anew: a free one, or the oldest; of the user's own, if it has its share. */
+static struct patience_entry *make_room(struct patience_entry set[WAYS], uid_t uid)
+{
+	struct patience_entry *oldest = NULL;
+	unsigned int own = 0;
+	bool others = false;
+
+	for (unsigned int i = 0; i < WAYS; i++) {
+		if (!set[i].used)
+			return &set[i];
+		own += set[i].uid == uid;
+		others |= set[i].uid != uid;
+	}
+	for (unsigned int i = 0; i < WAYS; i++) {
+		if (others && own >= WAYS_OF_USER && set[i].uid != uid)
+			continue;
+		if (!oldest || set[i].used_ms < oldest->used_ms)
+			oldest = &set[i];
+	}
+	return oldest;
 }
 
 static struct patience_entry *find(struct patience_entry set[WAYS],
 				   const struct patience_entry *key, uint64_t now_ms)
 {
-	struct patience_entry *oldest = &set[0];
+	struct patience_entry *oldest;
 
 	for (unsigned int i = 0; i < WAYS; i++) {
 		if (set[i].used && same_key(&set[i], key)) {
 			set[i].used_ms = now_ms;
 			return &set[i];
 		}
-		if (oldest->used && (!set[i].used || set[i].used_ms < oldest->used_ms))
-			oldest = &set[i];
 	}
+	oldest = make_room(set, key->uid);
 	*oldest = *key;
 	oldest->used = true;
 	oldest->share = SHARE_START;
@@ -249,6 +283,29 @@ void patience_publish(struct patience *patience, _Atomic uint8_t *hints)
 	patience->hints = hints;
 }
 
+/* In vain only if it is for all, late ones pay if they do for one. */
+static uint8_t agreed(struct opinions *opinions, uid_t uid, uint8_t hint)
+{
+	uint8_t vain = HINT_PROMPT_VAIN, late = 0;
+	unsigned int i = 0;
+
+	while (i < opinions->count && opinions->uid[i] != uid)
+		i++;
+	if (i == HINT_USERS) {
+		i = opinions->next;
+		opinions->next = (opinions->next + 1) % HINT_USERS;
+	} else if (i == opinions->count) {
+		opinions->count++;
+	}
+	opinions->uid[i] = uid;
+	opinions->hint[i] = hint;
+	for (i = 0; i < opinions->count; i++) {
+		vain &= opinions->hint[i];
+		late |= opinions->hint[i] & HINT_LATE_PAYS;
+	}
+	return vain | late;
+}
+
 static void publish_hint(struct patience *patience, const struct patience_case *about,
 			 uint64_t now_ms)
 {
@@ -266,6 +323,7 @@ static void publish_hint(struct patience *patience, const struct patience_case *
 	entry = port_entry(patience, &late, now_ms);
 	if (!hardly_pays(entry) && late_pays(patience, &late, entry, now_ms))
 		hint |= HINT_LATE_PAYS;
+	hint = agreed(&patience->opinions[index], about->uid, hint);
 	atomic_store_explicit(&patience->hints[index], hint, memory_order_relaxed);
 }
 

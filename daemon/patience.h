@@ -11,6 +11,11 @@
  * A late close (see enum wire_hint) is a kind of its own: its peer may be about to ask again. Until
  * such closes are known on their own account they are waited for only where prompt ones pay.
  *
+ * Each user has what its own connections taught. The hints are one table for all, so they say only
+ * what no user's experience contradicts: the worst that one can do to another is a hand-over that
+ * need not have been. For the same reason nobody's entries take more than half of the room of
+ * others.
+ *
  * Pure: time is passed in, nothing is called. The tables are of fixed size; the entry used least
  * recently makes room. */
 #ifndef DAEMON_PATIENCE_H
@@ -21,6 +26,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum {
 	PATIENCE_PROBE = WIRE_PROBE,
@@ -40,10 +46,12 @@ struct patience_case {
 	uint32_t rtt_us;
 	bool late;  /* the last data was WIRE_LATE_MS before, or more */
 	bool probe; /* to be waited for although it does not pay */
+	uid_t uid;  /* whose word it is: nobody learns from another user */
 };
 
 struct patience_entry {
 	struct endpoint addr; /* family 0: the entry of a port */
+	uid_t uid;
 	uint32_t policy;
 	uint16_t port;
 	uint8_t role;

@@ -124,6 +124,14 @@ void process_read(struct process *process, pid_t pid, uid_t uid)
 		process_unit_of_cgroup(cgroup, process->unit, sizeof(process->unit));
 }
 
+bool process_is(pid_t pid, uint64_t start)
+{
+	struct process now = {.pid = pid};
+
+	read_stat(&now);
+	return start && now.start == start;
+}
+
 const char *process_name(const struct process *process)
 {
 	const char *slash = strrchr(process->exe, '/');

@@ -20,6 +20,9 @@ struct process {
 /* What can't be read stays empty: a process may have ended, or be another user's. */
 void process_read(struct process *process, pid_t pid, uid_t uid);
 
+/* Is the process that has this pid now the one that started then? */
+bool process_is(pid_t pid, uint64_t start);
+
 /* For people: the base name of the executable, else comm, else "?". */
 const char *process_name(const struct process *process);
 

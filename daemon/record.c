@@ -42,8 +42,8 @@ const char *record_problem(const struct wire_record *record)
 		return "a record has an unknown type";
 	if (record->role > ROLE_CLIENT || record->state >= STATE_COUNT ||
 	    record->action >= CLOSE_ACTION_COUNT || record->side >= SIDE_COUNT ||
-	    record->close_first > FIRST_SELF || !endpoint_sound(&record->local) ||
-	    !endpoint_sound(&record->remote))
+	    record->why >= CLOSE_REASON_COUNT || record->close_first > FIRST_SELF ||
+	    !endpoint_sound(&record->local) || !endpoint_sound(&record->remote))
 		return "a record has a value out of range";
 	return NULL;
 }
@@ -53,9 +53,12 @@ static void take_open(const struct record_context *context, const struct wire_re
 {
 	bool opened;
 
-	if (conn_open(context->conns, context->owner, record, account, wire_now_ms(), &opened) &&
-	    opened)
+	if (!conn_open(context->conns, context->owner, record, account, wire_now_ms(), &opened))
+		return;
+	if (opened)
 		BOOK_ADD(context->book, account, opens, 1);
+	if (record->close_first == FIRST_SELF)
+		custody_other_end_opened(context->custody, &record->local, &record->remote);
 }
 
 /* How long a TIME_WAIT of ours may stay: TIME_WAIT_KEEP, or milliseconds. */
@@ -86,6 +89,7 @@ static void book_time_wait(const struct record_context *context, const struct wi
 		.local = record->local,
 		.remote = record->remote,
 		.account = account,
+		.user = context->owner->user,
 		.booked = quiet,
 	};
 
@@ -101,6 +105,14 @@ static void book_time_wait(const struct record_context *context, const struct wi
 		BOOK_ADD(context->book, account, time_wait_left, 1);
 }
 
+/* Our FIN was the first, under a policy that would have the peer's. */
+static void book_missed(const struct record_context *context, const struct wire_record *record,
+			struct account account)
+{
+	if (record->close_first == FIRST_PEER && close_reason_missed(record->why))
+		BOOK_ADD(context->book, account, missed[record->why], 1);
+}
+
 static void take_close(const struct record_context *context, const struct wire_record *record,
 		       struct account account)
 {
@@ -108,13 +120,14 @@ static void take_close(const struct record_context *context, const struct wire_r
 	enum close_side side = record->side;
 
 	if (conn && !conn_speaks_for(conn, context->owner))
-		return;
+		conn = NULL; /* one of the two lies, maybe the other: it is booked, and no more */
 	if (record->patience == PATIENCE_SPARED)
 		BOOK_ADD(context->book, account, outcomes[OUTCOME_NOT_WAITED], 1);
 	if (record->unread && record->action != CLOSE_HAND_OVER)
 		BOOK_ADD(context->book, account, unread_bytes, record->unread);
 	if (custody_program_closed(context->custody, context->client, record->cookie))
 		return; /* it is booked when custody ends */
+	book_missed(context, record, account);
 	/* Custody of a deferred shutdown saw how it went; the program can't know. */
 	if (conn && conn->side != SIDE_UNKNOWN)
 		side = conn->side;
@@ -130,8 +143,10 @@ static void book_lost(const struct record_context *context, const struct wire_re
 {
 	struct conn *conn = conn_find(context->conns, record->cookie);
 
-	if (record->type != WIRE_HAND_OVER || (conn && !conn_speaks_for(conn, context->owner)))
+	if (record->type != WIRE_HAND_OVER)
 		return;
+	if (conn && !conn_speaks_for(conn, context->owner))
+		conn = NULL;
 	BOOK_ADD(context->book, account, closes[SIDE_US], 1);
 	BOOK_ADD(context->book, account, time_wait_left, 1);
 	if (conn)
@@ -162,6 +177,7 @@ const char *record_take(const struct record_context *context, const struct wire_
 		take_close(context, record, account);
 		break;
 	case WIRE_LET_GO:
+		book_missed(context, record, account);
 		conn = conn_find(context->conns, record->cookie);
 		if (conn)
 			conn_let_go(conn, context->owner);

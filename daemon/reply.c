@@ -42,6 +42,18 @@ static json_t *custody_of(const struct tally *tally)
 	return custody;
 }
 
+/* Closes that were not handed over, by the reason's word. */
+static json_t *missed_of(const struct tally *tally)
+{
+	json_t *missed = json_object();
+
+	for (unsigned int i = 0; i < CLOSE_REASON_COUNT; i++)
+		if (close_reason_missed((enum close_reason)i))
+			set_count(missed, close_reason_word((enum close_reason)i),
+				  tally->missed[i]);
+	return missed;
+}
+
 static json_t *missing(void)
 {
 	unsigned int bits = caps_missing();
@@ -93,6 +105,7 @@ json_t *reply_status(const struct loop *loop)
 	json_object_set_new(row, "closes", closes_of(&loop->book->all));
 	set_count(custody, "refused", loop->book->refused);
 	json_object_set_new(row, "custody", custody);
+	json_object_set_new(row, "not_handed_over", missed_of(&loop->book->all));
 	json_object_set_new(row, "retire", retire_of(loop));
 	set_count(row, "lost", sessions_lost(loop->sessions));
 	set_count(row, "bad_messages", loop->book->bad_messages);
@@ -200,6 +213,7 @@ json_t *reply_policy(const struct loop *loop, unsigned int slot)
 	set_count(row, "hand_overs", tally->hand_overs);
 	for (unsigned int i = 0; i < OUTCOME_COUNT; i++)
 		set_count(row, custody_outcome_word((enum custody_outcome)i), tally->outcomes[i]);
+	json_object_set_new(row, "not_handed_over", missed_of(tally));
 	patience_each(loop->patience, policy->id, add_learned, &learned);
 	json_object_set_new(row, "learned", learned.list);
 	return row;
@@ -214,6 +228,7 @@ json_t *reply_report(const char *tag, const struct tally *tally)
 	set_count(row, "opens", tally->opens);
 	json_object_set_new(row, "closes", closes_of(tally));
 	json_object_set_new(row, "custody", custody_of(tally));
+	json_object_set_new(row, "not_handed_over", missed_of(tally));
 	set_count(row, "time_wait_left", tally->time_wait_left);
 	set_count(row, "time_wait_avoided", tally->time_wait_avoided);
 	set_count(row, "waits_ms_p50", waits_percentile(&tally->waits, 50));

@@ -2,7 +2,9 @@
 #include "daemon/retire.h"
 
 #include "daemon/kernel.h"
+#include "daemon/limits.h"
 #include "daemon/log.h"
+#include "daemon/user.h"
 
 #include "common/tcp_state.h"
 #include "common/wire.h"
@@ -14,7 +16,6 @@
 #include <string.h>
 
 enum {
-	PENDING_MAX = 1 << 20,
 	TICK_MIN_MS = 5, /* what is due within it goes together */
 	TRIES_MAX = 12,	 /* of a live one, with doubling pauses: three minutes */
 	RETRY_MS = 50,
@@ -63,7 +64,7 @@ static bool reserve(struct retire *retire)
 
 	if (retire->count < retire->size)
 		return true;
-	if (retire->count >= PENDING_MAX)
+	if (retire->count >= LIMIT_RETIRES)
 		return false;
 	heap = reallocarray(retire->heap, size, sizeof(heap[0]));
 	if (!heap)
@@ -120,6 +121,12 @@ static void book_left(struct retire *retire, const struct retire_item *item)
 		BOOK_ADD(retire->book, item->account, time_wait_avoided, (uint64_t)-1);
 }
 
+/* No more is to be done for it. */
+static void done_with(const struct retire_item *item)
+{
+	user_give_back(item->user, USER_RETIRES);
+}
+
 static void book_avoided(struct retire *retire, const struct retire_item *item)
 {
 	if (!item->booked)
@@ -135,11 +142,14 @@ static void again(struct retire *retire, struct entry *entry)
 	if (++entry->tries > TRIES_MAX) {
 		if (!entry->item.booked)
 			book_left(retire, &entry->item);
+		done_with(&entry->item);
 		return;
 	}
 	entry->due_ms = now_ms() + (pause < RETRY_MAX_MS ? pause : RETRY_MAX_MS);
-	if (!push(retire, entry))
-		book_left(retire, &entry->item);
+	if (push(retire, entry))
+		return;
+	book_left(retire, &entry->item);
+	done_with(&entry->item);
 }
 
 static void destroy(struct retire *retire, struct entry *entries, struct kernel_query *queries,
@@ -155,12 +165,14 @@ static void destroy(struct retire *retire, struct entry *entries, struct kernel_
 			/* fallthrough */
 		case ENOENT:
 			book_avoided(retire, &entries[i].item);
+			done_with(&entries[i].item);
 			break;
 		case EAGAIN:
 			again(retire, &entries[i]);
 			break;
 		default: /* EPERM, or a kernel without it */
 			book_left(retire, &entries[i].item);
+			done_with(&entries[i].item);
 		}
 	}
 }
@@ -179,9 +191,11 @@ static unsigned int sort_out(struct retire *retire, struct entry *entries,
 			again(retire, &entries[i]);
 		} else if (queries[i].error == ENOENT) {
 			book_avoided(retire, &entries[i].item);
+			done_with(&entries[i].item);
 		} else {
 			log_limited(LOG_WARNING, "sock_diag: %s", strerror(queries[i].error));
 			book_left(retire, &entries[i].item);
+			done_with(&entries[i].item);
 		}
 	}
 	return waiting;
@@ -243,15 +257,27 @@ void retire_free(struct retire *retire)
 	free(retire);
 }
 
+static bool is_full(const struct retire_item *item)
+{
+	if (!user_is_full(item->user, USER_RETIRES))
+		return false;
+	user_blame(item->user, FAULT_RETIRES, NULL,
+		   "limit reached: %u TIME_WAITs to be ended; what is over it stays",
+		   LIMIT_RETIRES / LIMIT_RETIRES_PART);
+	return true;
+}
+
 void retire_add(struct retire *retire, const struct retire_item *item, uint32_t after_ms)
 {
 	struct entry entry = {.due_ms = now_ms() + after_ms, .item = *item};
 	bool earliest = !retire->count || entry.due_ms < retire->heap[0].due_ms;
 
-	if (item->local.family == 0 || item->remote.family == 0 || !push(retire, &entry)) {
+	if (item->local.family == 0 || item->remote.family == 0 || is_full(item) ||
+	    !push(retire, &entry)) {
 		book_left(retire, item);
 		return;
 	}
+	user_take(item->user, USER_RETIRES);
 	if (earliest)
 		arm(retire);
 }

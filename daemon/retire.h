@@ -15,11 +15,13 @@
 struct event_base;
 struct kernel;
 struct retire;
+struct user;
 
 struct retire_item {
 	uint64_t cookie;
 	struct endpoint local, remote;
 	struct account account;
+	struct user *user; /* whose share it is of */
 	/* Booked as avoided already (TCP_LINGER2 = -1 leaves one only after a simultaneous close).
 	 */
 	bool booked;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/self.h"
 
+#include "daemon/closer.h"
 #include "daemon/log.h"
 #include "daemon/sock.h"
 
@@ -9,7 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-bool self_close_other_end(struct conns *conns, const struct endpoint *local,
+bool self_close_other_end(struct conns *conns, struct closer *closer, const struct endpoint *local,
 			  const struct endpoint *remote)
 {
 	struct conn *conn = conn_find_self(conns, local, remote);
@@ -29,6 +30,6 @@ bool self_close_other_end(struct conns *conns, const struct endpoint *local,
 	}
 	/* The number may be another file's by now. */
 	done = sock_cookie(fd) == conn->cookie && shutdown(fd, SHUT_WR) == 0;
-	close(fd);
+	closer_drop(closer, fd, conn->uid); /* by now it may be the last */
 	return done;
 }

@@ -9,7 +9,7 @@
 
 /* If the other end of (local, remote) is a connection of one of our sessions whose policy says
  * close-first = self, shuts down its writing half. Returns whether it did. */
-bool self_close_other_end(struct conns *conns, const struct endpoint *local,
+bool self_close_other_end(struct conns *conns, struct closer *closer, const struct endpoint *local,
 			  const struct endpoint *remote);
 
 #endif

@@ -3,8 +3,10 @@
 
 #include "daemon/closer.h"
 #include "daemon/inbox.h"
+#include "daemon/limits.h"
 #include "daemon/log.h"
 #include "daemon/record.h"
+#include "daemon/user.h"
 #include "daemon/welcome.h"
 
 #include "common/wire.h"
@@ -13,7 +15,6 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <poll.h>
-#include <uthash.h>
 #include <utlist.h>
 
 #include <stdlib.h>
@@ -28,16 +29,7 @@
 
 enum {
 	ACCEPTS_PER_WAKE = 64,
-	BATCHES_PER_WAKE = 4,  /* then others have their turn */
-	BAD_MESSAGES_MAX = 64, /* then the session ends */
-	CREDITS_MAX = 256,
 	ACCEPT_PAUSE_MS = 100, /* after EMFILE */
-};
-
-struct user {
-	uid_t uid;
-	unsigned int sessions;
-	UT_hash_handle hh;
 };
 
 struct session {
@@ -57,72 +49,52 @@ struct session {
 
 struct sessions {
 	struct session_parts parts;
-	unsigned int max, per_user, count;
+	unsigned int max, count;
 	uint64_t total, lost;
 	bool have_read; /* since sessions_have_read() */
 	struct event listener, pause;
-	struct user *users;
 	struct session *all;
 };
 
 static void session_end(struct session *session);
+static void on_readable(evutil_socket_t fd, short what, void *arg);
 
-/* Logged once for a session, counted always. */
 static void bad_message(struct session *session, const char *what)
 {
-	const struct process *process = &session->owner.process;
-
 	session->sessions->parts.book->bad_messages++;
-	if (session->bad++ == 0)
-		log_limited(LOG_WARNING, "%s[%d] (uid %u): %s", process_name(process),
-			    (int)process->pid, (unsigned int)process->uid, what);
-}
-
-static struct user *user_get(struct sessions *sessions, uid_t uid)
-{
-	struct user *user;
-
-	HASH_FIND(hh, sessions->users, &uid, sizeof(uid), user);
-	if (user)
-		return user;
-	user = calloc(1, sizeof(*user));
-	if (!user)
-		return NULL;
-	user->uid = uid;
-	HASH_ADD(hh, sessions->users, uid, sizeof(user->uid), user);
-	return user;
-}
-
-static void user_put(struct sessions *sessions, struct user *user)
-{
-	if (user->sessions)
-		return;
-	HASH_DEL(sessions->users, user);
-	free(user);
+	session->bad++;
+	user_blame(session->user, FAULT_MESSAGE, &session->owner.process, "%s", what);
 }
 
 /* A quarter of what the user may have in flight, shared among its sessions. */
 static int32_t credits_for(const struct session *session, uint32_t nofile)
 {
-	uint32_t credits = nofile / 4 / session->user->sessions;
+	uint32_t credits = nofile / 4 / session->user->has[USER_SESSIONS];
 
 	if (credits < 1)
 		credits = 1;
-	return credits < CREDITS_MAX ? (int32_t)credits : CREDITS_MAX;
+	return credits < LIMIT_CREDITS ? (int32_t)credits : LIMIT_CREDITS;
 }
 
 /* "tag=WORD" among the comma-separated options. */
-static uint16_t tag_of(struct book *book, const char *options)
+static uint16_t tag_of(struct book *book, const char *options, uid_t uid)
 {
 	while (*options) {
 		size_t len = strcspn(options, ",");
 
 		if (len > 4 && !memcmp(options, "tag=", 4))
-			return book_tag_slot(book, options + 4, len - 4);
+			return book_tag_slot(book, options + 4, len - 4, uid);
 		options += len;
 		options += *options == ',';
 	}
 	return 0;
+}
+
+static bool watch(struct session *session, const struct timeval *deadline)
+{
+	event_assign(&session->readable, session->sessions->parts.base, session->fd,
+		     EV_READ | EV_PERSIST, on_readable, session);
+	return event_add(&session->readable, deadline) == 0;
 }
 
 /* false: the session is not to be served. */
@@ -153,7 +125,7 @@ static bool take_hello(struct session *session, const void *message, size_t len)
 		bad_message(session, "its hello has a wrong size; not served");
 		return false;
 	}
-	session->tag = tag_of(book, hello.options);
+	session->tag = tag_of(book, hello.options, process->uid);
 	if (session->tag)
 		book->tag[session->tag].sessions++;
 	session->credits = credits_for(session, hello.nofile);
@@ -165,6 +137,8 @@ static bool take_hello(struct session *session, const void *message, size_t len)
 	}
 	sent = welcome_send(session->fd, fd);
 	close(fd);
+	event_del(&session->readable);
+	watch(session, NULL); /* from now on without the deadline */
 	/* A process that has ended already has left records all the same. */
 	return sent || errno == EPIPE || errno == ECONNRESET;
 }
@@ -175,6 +149,13 @@ static void give_credit(struct session *session)
 {
 	if (atomic_load_explicit(&session->page->credits, memory_order_relaxed) < session->credits)
 		atomic_fetch_add_explicit(&session->page->credits, 1, memory_order_release);
+}
+
+static void drop_fd(const struct session *session, const struct inbox_message *message)
+{
+	if (message->fd >= 0)
+		closer_drop(session->sessions->parts.closer, message->fd,
+			    session->owner.process.uid);
 }
 
 static void take_record(struct session *session, const struct inbox_message *message)
@@ -198,8 +179,7 @@ static void take_record(struct session *session, const struct inbox_message *mes
 		if (!problem)
 			return;
 	}
-	if (message->fd >= 0)
-		closer_drop(parts->closer, message->fd);
+	drop_fd(session, message);
 	bad_message(session, problem);
 }
 
@@ -208,9 +188,13 @@ static bool take_message(void *arg, const struct inbox_message *message)
 {
 	struct session *session = arg;
 
+	if (message->several) { /* hundreds at once would be our limit of open files */
+		drop_fd(session, message);
+		bad_message(session, "a message carries several descriptors; not served");
+		return false;
+	}
 	if (!session->page) {
-		if (message->fd >= 0)
-			closer_drop(session->sessions->parts.closer, message->fd);
+		drop_fd(session, message);
 		return take_hello(session, message->data, message->len);
 	}
 	if (message->fd >= 0 || message->fd_lost)
@@ -221,7 +205,7 @@ static bool take_message(void *arg, const struct inbox_message *message)
 					 "the limit of open files is reached");
 	}
 	take_record(session, message);
-	return session->bad < BAD_MESSAGES_MAX;
+	return session->bad < LIMIT_BAD_MESSAGES;
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
@@ -230,11 +214,16 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	bool more = true;
 
 	(void)fd;
-	(void)what;
+	if (what & EV_TIMEOUT) {
+		user_blame(session->user, FAULT_NO_HELLO, &session->owner.process,
+			   "a session without a hello; not served");
+		session_end(session);
+		return;
+	}
 	session->sessions->have_read = true;
-	for (int i = 0; more && i < BATCHES_PER_WAKE; i++) {
-		if (!inbox_read(session->fd, session->sessions->parts.closer, take_message, session,
-				&more)) {
+	for (int i = 0; more && i < LIMIT_MESSAGES_TURN / INBOX_MESSAGES; i++) {
+		if (!inbox_read(session->fd, session->sessions->parts.closer,
+				session->owner.process.uid, take_message, session, &more)) {
 			session_end(session);
 			return;
 		}
@@ -266,8 +255,7 @@ static void session_free(struct session *session, bool dead)
 		welcome_page_free(session->page);
 	if (session->owner.pidfd >= 0)
 		close(session->owner.pidfd);
-	session->user->sessions--;
-	user_put(sessions, session->user);
+	user_give_back(session->user, USER_SESSIONS);
 	DL_DELETE(sessions->all, session);
 	sessions->count--;
 	free(session);
@@ -280,31 +268,18 @@ static void on_death(evutil_socket_t fd, short what, void *arg)
 	session_free(arg, true);
 }
 
-static bool drop_message(void *arg, const struct inbox_message *message)
+/* What is queued may hold descriptors, and the kernel closes them within our close(): where one of
+ * them lingers, we would stand still, and received they would fill our table. */
+static void close_socket(struct sessions *sessions, int fd, uid_t uid)
 {
-	struct sessions *sessions = arg;
-
-	if (message->fd >= 0)
-		closer_drop(sessions->parts.closer, message->fd);
-	return true;
-}
-
-/* What is queued may hold descriptors, and the kernel would close them within our close(): where
- * one of them lingers, we would stand still. */
-static void close_socket(struct sessions *sessions, int fd)
-{
-	bool more = true;
-
-	shutdown(fd, SHUT_RD);
-	while (more && inbox_read(fd, sessions->parts.closer, drop_message, sessions, &more))
-		;
-	close(fd);
+	shutdown(fd, SHUT_RDWR);
+	closer_drop(sessions->parts.closer, fd, uid);
 }
 
 static void hang_up(struct session *session)
 {
 	event_del(&session->readable);
-	close_socket(session->sessions, session->fd);
+	close_socket(session->sessions, session->fd, session->owner.process.uid);
 	session->fd = -1;
 	if (session->page)
 		session->sessions->lost += atomic_load(&session->page->lost);
@@ -326,68 +301,93 @@ static void session_end(struct session *session)
 }
 
 /* Who is it? The pidfd is of that process for sure, if the kernel can (Linux 6.5). */
-static void identify(struct session *session)
+static void identify(struct session *session, const struct ucred *cred)
 {
-	struct ucred cred = {.uid = (uid_t)-1};
-	socklen_t len = sizeof(cred);
+	socklen_t len = sizeof(int);
 	int pidfd = -1;
 
-	getsockopt(session->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len);
-	process_read(&session->owner.process, cred.pid, cred.uid);
-	len = sizeof(pidfd);
+	process_read(&session->owner.process, cred->pid, cred->uid);
 	if (getsockopt(session->fd, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &len) < 0)
-		pidfd = errno == ENOPROTOOPT ? (int)syscall(SYS_pidfd_open, cred.pid, 0) : -1;
+		pidfd = errno == ENOPROTOOPT ? (int)syscall(SYS_pidfd_open, cred->pid, 0) : -1;
 	session->owner.pidfd = pidfd;
 	session->client.process = &session->owner.process;
 }
 
-static bool admit(struct sessions *sessions, const struct session *session)
+/* The youngest session of the user that has most makes room, if the newcomer's has fewer: it is
+ * watched again when that user has fewer than others. */
+static bool make_room(struct sessions *sessions, const struct user *user)
 {
-	const struct process *process = &session->owner.process;
+	struct user *most = users_most(sessions->parts.users, USER_SESSIONS);
+	struct session *session = sessions->all ? sessions->all->prev : NULL;
 
-	if (sessions->count >= sessions->max) {
-		log_limited(LOG_WARNING, "limit reached: sessions %u; %s[%d] is not served",
-			    sessions->max, process_name(process), (int)process->pid);
+	if (!most || most->has[USER_SESSIONS] <= user->has[USER_SESSIONS] + 1)
 		return false;
+	while (session->user != most || session->fd < 0) {
+		if (session == sessions->all)
+			return false;
+		session = session->prev;
 	}
-	if (process->uid != 0 && session->user->sessions >= sessions->per_user) {
-		log_limited(LOG_WARNING,
-			    "limit reached: sessions-per-user %u of uid %u; %s[%d] is not served",
-			    sessions->per_user, (unsigned int)process->uid, process_name(process),
-			    (int)process->pid);
-		return false;
+	user_blame(most, FAULT_SESSIONS, &session->owner.process,
+		   "limit reached: sessions %u; it has most of them: its latest is ended",
+		   sessions->max);
+	session_end(session);
+	return sessions->count < sessions->max;
+}
+
+static bool admit(struct sessions *sessions, struct user *user, const struct ucred *cred)
+{
+	struct process process = {.pid = cred->pid, .uid = cred->uid};
+
+	if (!user_is_full(user, USER_SESSIONS) &&
+	    (sessions->count < sessions->max || make_room(sessions, user)))
+		return true;
+	if (!user->faults[FAULT_SESSIONS].count)
+		process_read(&process, cred->pid, cred->uid);
+	user_blame(user, FAULT_SESSIONS, &process,
+		   "limit reached: %u of %u sessions are its own; not served",
+		   user->has[USER_SESSIONS], sessions->max);
+	return false;
+}
+
+static struct session *session_new(struct sessions *sessions, int fd, struct user *user,
+				   const struct ucred *cred)
+{
+	static const struct timeval hello = {.tv_sec = LIMIT_HELLO_MS / 1000};
+	struct session *session = calloc(1, sizeof(*session));
+
+	if (!session)
+		return NULL;
+	session->sessions = sessions;
+	session->fd = fd;
+	session->user = session->owner.user = session->client.user = user;
+	if (!watch(session, &hello)) {
+		free(session);
+		return NULL;
 	}
-	return true;
+	identify(session, cred);
+	return session;
 }
 
 static void session_start(struct sessions *sessions, int fd)
 {
-	struct session *session = calloc(1, sizeof(*session));
+	struct ucred cred = {.uid = (uid_t)-1};
+	socklen_t len = sizeof(cred);
+	struct session *session = NULL;
+	struct user *user;
 
-	if (!session) {
-		close_socket(sessions, fd);
-		return;
+	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len);
+	user = user_get(sessions->parts.users, cred.uid);
+	if (user && admit(sessions, user, &cred))
+		session = session_new(sessions, fd, user, &cred);
+	if (session) {
+		user_take(user, USER_SESSIONS);
+		sessions->count++;
+		sessions->total++;
+		DL_APPEND(sessions->all, session);
+	} else {
+		close_socket(sessions, fd, cred.uid);
 	}
-	session->sessions = sessions;
-	session->fd = fd;
-	identify(session);
-	session->user = user_get(sessions, session->owner.process.uid);
-	event_assign(&session->readable, sessions->parts.base, fd, EV_READ | EV_PERSIST,
-		     on_readable, session);
-	if (!session->user || !admit(sessions, session) ||
-	    event_add(&session->readable, NULL) < 0) {
-		if (session->user)
-			user_put(sessions, session->user);
-		if (session->owner.pidfd >= 0)
-			close(session->owner.pidfd);
-		close_socket(sessions, fd);
-		free(session);
-		return;
-	}
-	session->user->sessions++;
-	sessions->count++;
-	sessions->total++;
-	DL_APPEND(sessions->all, session);
+	user_put(user);
 }
 
 static void on_pause_over(evutil_socket_t fd, short what, void *arg)
@@ -422,15 +422,14 @@ static void on_accept(evutil_socket_t listener, short what, void *arg)
 	}
 }
 
-struct sessions *sessions_new(const struct session_parts *parts, int listener, unsigned int max,
-			      unsigned int per_user)
+struct sessions *sessions_new(const struct session_parts *parts, int listener, unsigned int max)
 {
 	struct sessions *sessions = calloc(1, sizeof(*sessions));
 
 	if (!sessions)
 		return NULL;
 	sessions->parts = *parts;
-	sessions_set_limits(sessions, max, per_user);
+	sessions_set_limits(sessions, max);
 	event_assign(&sessions->listener, parts->base, listener, EV_READ | EV_PERSIST, on_accept,
 		     sessions);
 	evtimer_assign(&sessions->pause, parts->base, on_pause_over, sessions);
@@ -438,10 +437,9 @@ struct sessions *sessions_new(const struct session_parts *parts, int listener, u
 	return sessions;
 }
 
-void sessions_set_limits(struct sessions *sessions, unsigned int max, unsigned int per_user)
+void sessions_set_limits(struct sessions *sessions, unsigned int max)
 {
 	sessions->max = max;
-	sessions->per_user = per_user;
 }
 
 void sessions_free(struct sessions *sessions)

@@ -13,6 +13,7 @@
 struct closer;
 struct event_base;
 struct retire;
+struct users;
 
 struct session_parts {
 	struct event_base *base;
@@ -20,15 +21,15 @@ struct session_parts {
 	struct conns *conns;
 	struct custody *custody;
 	struct retire *retire;
+	struct users *users;
 	struct closer *closer;
 };
 
 struct sessions;
 
 /* Serves the listening socket, which stays the caller's. */
-struct sessions *sessions_new(const struct session_parts *parts, int listener, unsigned int max,
-			      unsigned int per_user);
-void sessions_set_limits(struct sessions *sessions, unsigned int max, unsigned int per_user);
+struct sessions *sessions_new(const struct session_parts *parts, int listener, unsigned int max);
+void sessions_set_limits(struct sessions *sessions, unsigned int max);
 void sessions_free(struct sessions *sessions);
 
 /* Were messages read since the last call? */

@@ -58,6 +58,8 @@ bool sock_look(int fd, struct sock_look *look)
 		.rtt_us = info.tcpi_rtt,
 		.last_received_ms = info.tcpi_last_data_recv,
 		.received = info.tcpi_bytes_received,
+		.mute = len >= offsetof(struct tcp_info, tcpi_delivery_rate) &&
+			info.tcpi_data_segs_out == 0 && info.tcpi_notsent_bytes == 0,
 	};
 	return true;
 }

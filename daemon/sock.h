@@ -22,6 +22,7 @@ struct sock_look {
 	uint32_t rtt_us;
 	uint32_t last_received_ms; /* ago */
 	uint64_t received;	   /* bytes, ever */
+	bool mute;		   /* nothing was ever sent, nor is to be */
 };
 
 /* TCP_INFO. false with errno. */

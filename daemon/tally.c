@@ -112,12 +112,23 @@ uint16_t book_find_tag(const struct book *book, const char *tag, size_t len)
 	return 0;
 }
 
-uint16_t book_tag_slot(struct book *book, const char *tag, size_t len)
+static unsigned int tags_in_use(const struct book *book, uid_t uid)
+{
+	unsigned int count = 0;
+
+	for (unsigned int i = 1; i < book->tag_count; i++)
+		count += book->tag[i].sessions && book->tag[i].uid == uid;
+	return count;
+}
+
+uint16_t book_tag_slot(struct book *book, const char *tag, size_t len, uid_t uid)
 {
 	unsigned int slot = book_find_tag(book, tag, len);
 
 	if (slot || !len || len >= BOOK_TAG_MAX)
 		return (uint16_t)slot;
+	if (uid && tags_in_use(book, uid) >= LIMIT_TAGS_USER)
+		return 0;
 	if (book->tag_count < BOOK_TAGS) {
 		slot = book->tag_count++;
 	} else {
@@ -126,7 +137,7 @@ uint16_t book_tag_slot(struct book *book, const char *tag, size_t len)
 		if (slot == BOOK_TAGS)
 			return 0;
 	}
-	book->tag[slot] = (struct book_tag){.sessions = 0};
+	book->tag[slot] = (struct book_tag){.uid = uid};
 	memcpy(book->tag[slot].tag, tag, len);
 	return (uint16_t)slot;
 }

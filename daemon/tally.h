@@ -6,7 +6,10 @@
 #include "common/close_decide.h"
 #include "common/wire.h"
 
+#include "daemon/limits.h"
+
 #include <stdint.h>
+#include <sys/types.h>
 
 /* How custody ended. X(enum, word) */
 #define CUSTODY_OUTCOMES(X)                                                                    \
@@ -44,6 +47,7 @@ struct tally {
 	uint64_t hand_overs; /* all that carried a descriptor */
 	uint64_t held;	     /* now */
 	uint64_t outcomes[OUTCOME_COUNT];
+	uint64_t missed[CLOSE_REASON_COUNT]; /* not handed over: close_reason_missed() */
 	uint64_t drained_bytes;
 	uint64_t unread_bytes; /* thrown away by a close */
 	uint64_t time_wait_left, time_wait_avoided;
@@ -52,7 +56,7 @@ struct tally {
 
 /* Slot 0 of either table takes what has no policy, or no tag. Slots are never freed, so an
  * account stays valid; a tag's slot may be used again for another tag when all are taken. */
-enum { BOOK_POLICIES = 160, BOOK_TAGS = 64, BOOK_TAG_MAX = 48 };
+enum { BOOK_POLICIES = 160, BOOK_TAGS = LIMIT_TAGS + 1, BOOK_TAG_MAX = 48 };
 
 struct account {
 	uint16_t policy, tag;
@@ -66,7 +70,8 @@ struct book_policy {
 
 struct book_tag {
 	char tag[BOOK_TAG_MAX];
-	unsigned int sessions;
+	unsigned int sessions; /* that are there */
+	uid_t uid;	       /* who began it */
 	struct tally tally;
 };
 
@@ -86,9 +91,10 @@ void book_free(struct book *book);
 /* Gives the id a name, for a policy of the config. */
 void book_name_policy(struct book *book, uint32_t id, const char *name);
 /* Slots by id and by tag, new ones for what is not there yet. Ids that only records name can't take
- * the room of a config's. 0 for id 0, an empty tag, or when the table is full. */
+ * the room of a config's. 0 for id 0, an empty tag, or when the table, or the user's share, is
+ * full. */
 uint16_t book_policy_slot(struct book *book, uint32_t id);
-uint16_t book_tag_slot(struct book *book, const char *tag, size_t len);
+uint16_t book_tag_slot(struct book *book, const char *tag, size_t len, uid_t uid);
 /* The slot of a tag that is there already, or 0. */
 uint16_t book_find_tag(const struct book *book, const char *tag, size_t len);
 

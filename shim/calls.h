@@ -14,6 +14,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 #include <wordexp.h>
 
 struct termios;
@@ -38,8 +39,24 @@ struct winsize;
 	SYS(int, recvmmsg,                                                                         \
 	    (int fd, struct mmsghdr *msgs, unsigned int count, int flags, struct timespec *limit), \
 	    (fd, msgs, count, flags, limit))                                                       \
+	SYS(ssize_t, write, (int fd, const void *data, size_t len), (fd, data, len))               \
+	SYS(ssize_t, writev, (int fd, const struct iovec *parts, int count), (fd, parts, count))   \
+	LIB(ssize_t, send, (int fd, const void *data, size_t len, int flags),                      \
+	    (fd, data, len, flags))                                                                \
+	SYS(ssize_t, sendto,                                                                       \
+	    (int fd, const void *data, size_t len, int flags, const struct sockaddr *to,           \
+	     socklen_t to_len),                                                                    \
+	    (fd, data, len, flags, to, to_len))                                                    \
+	SYS(ssize_t, sendfile, (int fd, int from, off_t *offset, size_t count),                    \
+	    (fd, from, offset, count))                                                             \
+	LIB(ssize_t, sendfile64, (int fd, int from, off64_t *offset, size_t count),                \
+	    (fd, from, offset, count))                                                             \
+	SYS(ssize_t, splice,                                                                       \
+	    (int from, off64_t *from_at, int fd, off64_t *at, size_t len, unsigned int flags),     \
+	    (from, from_at, fd, at, len, flags))                                                   \
 	SYS(int, epoll_ctl, (int epfd, int op, int fd, struct epoll_event *event),                 \
 	    (epfd, op, fd, event))                                                                 \
+	SYS(int, unshare, (int flags), (flags))                                                    \
 	SYS(int, close, (int fd), (fd))                                                            \
 	SYS(int, dup, (int fd), (fd))                                                              \
 	SYS(int, dup3, (int from, int to, int flags), (from, to, flags))                           \

@@ -34,6 +34,9 @@ static _Atomic bool opening;
 static _Atomic uint64_t last_try_ms;
 
 static _Atomic(struct session_page *) session;
+/* Where its page is, and every later one's will be: while a thread takes a credit a page can't be
+ * unmapped, but it can be replaced. */
+static struct session_page *session_place;
 static _Atomic int32_t credits_start = WIRE_CREDITS_START;
 
 static int channel_fd(void)
@@ -79,6 +82,13 @@ int channel_guard(void)
 		return fd;
 	lose_number(fd);
 	return -1;
+}
+
+bool channel_within(long first, long last)
+{
+	int fd = channel_fd();
+
+	return fd >= first && fd <= last && fd >= 0 && channel_guard() == fd;
 }
 
 /* Moves fd to a number out of the way. Returns the new number, or fd. */
@@ -150,11 +160,7 @@ static void settle(int fd)
 
 static void forget_session(void)
 {
-	struct session_page *page = atomic_exchange(&session, NULL);
-
-	/* Unmapping is safe only where no other thread can be taking a credit: after a fork. A
-	 * page of 4 KB for each restart of the daemon is what a running process pays. */
-	(void)page;
+	atomic_store(&session, NULL);
 	atomic_store(&credits_start, WIRE_CREDITS_START);
 }
 
@@ -185,6 +191,17 @@ void channel_open(void)
 		}
 	}
 	atomic_store(&opening, false);
+}
+
+/* Mapped elsewhere and found good first, for what fails half-way must not leave a hole. A thread
+ * that still takes a credit of the session before takes one of this. */
+static struct session_page *place_session(struct session_page *page)
+{
+	if (session_place && raw(SYS_mremap, page, sizeof(*page), sizeof(*page),
+				 MREMAP_MAYMOVE | MREMAP_FIXED, session_place) > 0)
+		return session_place;
+	session_place = page;
+	return page;
 }
 
 /* The welcome carries the session page. It comes when it comes. */
@@ -220,7 +237,7 @@ static void take_welcome(int fd)
 	raw(SYS_close, memfd);
 	if (map < 0 && map > -4096)
 		return;
-	atomic_store(&session, (struct session_page *)map);
+	atomic_store(&session, place_session((struct session_page *)map));
 }
 
 /* The number if it is up and still ours, or -1. */
@@ -268,10 +285,14 @@ void channel_stamp(struct wire_record *record)
 	record->version = WIRE_VERSION;
 }
 
+/* A program that hands nothing over has had no need of its page until now. */
 static void note_lost(void)
 {
 	struct session_page *page = atomic_load(&session);
 
+	if (!page && atomic_load(&up))
+		take_welcome(channel_fd());
+	page = atomic_load(&session);
 	if (page)
 		atomic_fetch_add(&page->lost, 1);
 }
@@ -350,20 +371,33 @@ bool channel_send_fd(const struct wire_record *record, int passed)
 
 void channel_forget(void)
 {
-	struct session_page *page = atomic_load(&session);
 	int fd = channel_fd();
 
 	if (is_ours(fd)) {
 		slot_clear(fd);
 		raw(SYS_close, fd);
 	}
-	if (page)
-		raw(SYS_munmap, page, sizeof(*page));
+	/* No other thread can be taking a credit: this is a fork's child. */
+	if (session_place)
+		raw(SYS_munmap, session_place, sizeof(*session_place));
+	session_place = NULL;
 	atomic_store(&number, -1);
 	atomic_store(&up, false);
 	atomic_store(&opening, false);
 	atomic_store(&last_try_ms, 0);
 	forget_session();
+}
+
+void channel_refused(void)
+{
+	static _Atomic uint32_t refusals;
+	int fd = channel_fd();
+
+	if (atomic_fetch_add(&refusals, 1) % 2 == 0 || fd < 0)
+		return;
+	lose_number(fd);
+	raw(SYS_close, fd);
+	atomic_store(&last_try_ms, 0);
 }
 
 void channel_relocate(void)
@@ -378,9 +412,11 @@ void channel_relocate(void)
 		moved = raw(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 3);
 	if (moved < 0) {
 		lose_number(fd);
+		raw(SYS_close, fd);
 		return;
 	}
 	slot_fill((int)moved, SLOT_CHANNEL, 0, NULL, false);
 	slot_clear(fd);
 	atomic_store(&number, (int)moved);
+	raw(SYS_close, fd);
 }

@@ -29,6 +29,14 @@ void channel_forget(void);
 /* The number of our descriptor; -1 if there is none, or somebody has taken the number. */
 int channel_guard(void);
 
+/* It is one of these numbers. */
+bool channel_within(long first, long last);
+
+/* The program has tried to close our descriptor, and was told that there is none. Who tries again
+ * does not believe it: it closes all that it finds until it finds nothing. It gets its way, and the
+ * next TCP call opens another. */
+void channel_refused(void);
+
 /* The program wants our number (dup2): move away from it first. */
 void channel_relocate(void);
 

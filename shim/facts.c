@@ -17,7 +17,8 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-/* O_ASYNC: SIGIO would carry the dead number. A ULP (kTLS) has records of its own to send. */
+/* O_ASYNC: SIGIO would carry the dead number. A ULP (kTLS) has records of its own to send, and
+ * after TCP_REPAIR nothing is to be sent. */
 static bool is_unsafe(const struct closing *c)
 {
 	long flags;
@@ -28,7 +29,7 @@ static bool is_unsafe(const struct closing *c)
 	return flags < 0 || flags & O_ASYNC;
 }
 
-static bool read_tcp_info(struct closing *c)
+bool facts_state(struct closing *c)
 {
 	struct tcp_info info = {0};
 	/* Up to what we look at. A kernel that knows less (before Linux 4.6) leaves the rest. */
@@ -76,7 +77,7 @@ bool facts_gather(struct closing *c)
 {
 	const struct policy_terms *t = &c->terms;
 
-	if (!read_tcp_info(c))
+	if (!facts_state(c))
 		return false;
 	c->has_policy = publish_find(c->word, &c->info, &c->terms, &c->policy);
 	/* What was set through another descriptor, this one's slot does not know. */
@@ -133,6 +134,7 @@ bool facts_init(struct closing *c, int fd, struct slot *slot, uint32_t word)
 		return false;
 	memset(&c->facts, 0, sizeof(c->facts));
 	c->patience = PATIENCE_ASKED;
+	c->obstacle = WHY_STATE;
 	c->fd = fd;
 	c->word = word;
 	c->slot = slot;

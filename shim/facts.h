@@ -26,11 +26,15 @@ struct closing {
 	bool late;   /* see enum wire_hint */
 	bool unsent; /* corked, or held back by Nagle or MSG_MORE */
 	enum wire_patience patience;
+	enum close_reason obstacle; /* why it is not handed over, or WHY_PEER_FIRST */
 };
 
 /* Fills in what is known of a tracked connection; the slot may be claimed (cleared) or not. False:
  * it is not a connection, or no longer the one that was filed. */
 bool facts_init(struct closing *c, int fd, struct slot *slot, uint32_t word);
+
+/* Its state, and what else TCP_INFO tells. False: it is no TCP connection any more. */
+bool facts_state(struct closing *c);
 
 /* The rest; facts.sole_owner is to be set before. False: it is no TCP connection any more. */
 bool facts_gather(struct closing *c);

@@ -11,8 +11,6 @@ enum { HOLDERS = 1 << 18, COUNT_MAX = 127, SERVER = 128 };
 
 static _Atomic uint64_t *table; /* cookie << 8 | SERVER | count; direct-mapped */
 
-static _Atomic uint32_t forks_begun, forks_ended;
-
 bool holders_init(void)
 {
 	long p = raw(SYS_mmap, 0, sizeof(*table) * HOLDERS, PROT_READ | PROT_WRITE,
@@ -111,35 +109,4 @@ bool holder_release(uint64_t cookie)
 		if (atomic_compare_exchange_weak(at, &entry, count == 1 ? 0 : entry - 1))
 			return count == 1;
 	}
-}
-
-struct fork_mark fork_mark(void)
-{
-	struct fork_mark mark;
-
-	mark.begun = atomic_load(&forks_begun);
-	mark.in_progress = atomic_load(&forks_ended) != mark.begun;
-	return mark;
-}
-
-bool fork_mark_passed(struct fork_mark mark)
-{
-	return mark.in_progress || atomic_load(&forks_begun) != mark.begun;
-}
-
-void fork_begin(void)
-{
-	atomic_fetch_add(&forks_begun, 1);
-}
-
-void fork_end(void)
-{
-	atomic_fetch_add(&forks_ended, 1);
-}
-
-bool fork_reset(void)
-{
-	uint32_t begun = atomic_load(&forks_begun);
-
-	return atomic_exchange(&forks_ended, begun) != begun;
 }

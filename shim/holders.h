@@ -26,17 +26,4 @@ bool holder_is_counted(uint64_t cookie); /* all holders are known: neither absen
 /* One less. True if it was the only one; the entry is then gone. */
 bool holder_release(uint64_t cookie);
 
-/* A fork between accept()'s return and the filing of what it returned is noticed by comparing:
- * take a mark before the call, and ask after the filing. */
-struct fork_mark {
-	uint32_t begun;
-	bool in_progress;
-};
-struct fork_mark fork_mark(void);
-bool fork_mark_passed(struct fork_mark mark); /* a fork began since, or was under way */
-void fork_begin(void);
-void fork_end(void);
-/* In the child. False: the fork was not announced by fork_begin(), so nobody counted its copies. */
-bool fork_reset(void);
-
 #endif

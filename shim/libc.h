@@ -37,7 +37,8 @@ SHIM_CALLS(CALL, CALL, CALL, ODD)
 WRAPPER int wrap_fcntl(int fd, int command, ...) __asm__("fcntl");
 WRAPPER int wrap_fcntl64(int fd, int command, ...) __asm__("fcntl64");
 WRAPPER int wrap_prctl(int option, ...) __asm__("prctl");
-WRAPPER long wrap_syscall(long number, ...) __asm__("syscall");
+/* `syscall` itself is in wrap_vfork.c. */
+__attribute__((visibility("hidden"), used)) long wrap_syscall(long number, ...);
 WRAPPER int wrap_clone(int (*fn)(void *), void *stack, int flags, void *arg, ...) __asm__("clone");
 
 #endif

@@ -4,6 +4,7 @@
 #include "common/wire.h"
 #include "shim/channel.h"
 #include "shim/clock.h"
+#include "shim/forks.h"
 #include "shim/holders.h"
 #include "shim/raw.h"
 #include "shim/rules.h"
@@ -31,7 +32,13 @@ struct wiped {
 	_Atomic int pid; /* 0: a new child; -1: it is starting anew */
 };
 static struct wiped *wiped;
-static _Atomic bool vfork_seen;
+
+/* Children in our memory now; one that was made by clone() without CLONE_VFORK counts for good. */
+static _Atomic int vforks;
+static _Atomic int vfork_pid; /* ours, from the first of them on, until the shim is on */
+/* Set by a vfork child that has a filter: even to ask who we are could be its end. Its thread's
+ * storage is its parent's, who waits. */
+static __thread __attribute__((tls_model("initial-exec"))) bool sealed;
 
 static bool settings_read;
 static char socket_path[WIRE_PATH_MAX];
@@ -234,6 +241,20 @@ static bool wiped_init(void)
 	return true;
 }
 
+/* This is a child that runs in its parent's memory. While the shim is off: for a new fork child
+ * that does not know its own pid yet, see process_forked(). */
+static bool in_vfork_child(void)
+{
+	int pid;
+
+	if (atomic_load_explicit(&vforks, memory_order_relaxed) == 0)
+		return false;
+	if (sealed)
+		return true;
+	pid = atomic_load(&state) == ON ? atomic_load(&wiped->pid) : atomic_load(&vfork_pid);
+	return pid > 0 && (int)raw(SYS_getpid) != pid;
+}
+
 static bool start(void)
 {
 	bool ready = enough_descriptors() && read_self() && wiped_init() && holders_init() &&
@@ -258,6 +279,8 @@ bool process_start(void)
 	}
 	if (now != OFF)
 		return now == ON && process_enter();
+	if (in_vfork_child())
+		return false; /* its parent may start it */
 	if (!process_may_ask())
 		return false;
 	now = OFF;
@@ -272,13 +295,14 @@ bool process_start(void)
 /* Exactly one thread of the child gets here, since a fork copies one only. */
 static void start_anew(void)
 {
-	if (fork_reset())
+	if (fork_was_announced())
 		share_inherited();
 	else
 		share_uncounted();
+	fork_reset();
 	channel_forget();
 	rules_after_fork();
-	atomic_store(&vfork_seen, false);
+	atomic_store(&vforks, 0);
 	atomic_store(&wiped->pid, (int)raw(SYS_getpid));
 }
 
@@ -290,8 +314,8 @@ bool process_enter(void)
 		return false;
 	pid = atomic_load_explicit(&wiped->pid, memory_order_acquire);
 	if (pid > 0)
-		return !atomic_load_explicit(&vfork_seen, memory_order_relaxed) ||
-		       raw(SYS_getpid) == pid;
+		return atomic_load_explicit(&vforks, memory_order_relaxed) == 0 ||
+		       (!sealed && raw(SYS_getpid) == pid);
 	if (pid < 0 || !atomic_compare_exchange_strong(&wiped->pid, &pid, -1))
 		return false;
 	start_anew();
@@ -310,14 +334,53 @@ bool process_is_new(void)
 
 void process_inert(void)
 {
+	if (in_vfork_child()) {
+		sealed = true;
+		return;
+	}
 	atomic_store(&state, INERT);
 	share_pin_all();
 	slots_disable();
 }
 
-void process_expect_vfork(void)
+bool process_is_inert(void)
 {
-	atomic_store(&vfork_seen, true);
+	return atomic_load_explicit(&state, memory_order_relaxed) == INERT;
+}
+
+bool process_is_sealed(void)
+{
+	return process_is_inert() || sealed;
+}
+
+bool process_is_passive(void)
+{
+	return process_is_inert() || in_vfork_child();
+}
+
+void process_vfork_begin(void)
+{
+	if (atomic_load(&state) != ON && atomic_load(&vfork_pid) == 0)
+		atomic_store(&vfork_pid, (int)raw(SYS_getpid));
+	atomic_fetch_add(&vforks, 1);
+}
+
+void process_vfork_end(void)
+{
+	sealed = false;
+	atomic_fetch_sub(&vforks, 1);
+}
+
+void process_forked(void)
+{
+	fork_reset();
+	atomic_store(&vforks, 0);
+	atomic_store(&vfork_pid, 0);
+}
+
+int process_pid(void)
+{
+	return atomic_load(&wiped->pid);
 }
 
 const char *process_socket(void)

@@ -27,12 +27,24 @@ bool process_is_on(void);
 /* A fork child that has not started anew yet. */
 bool process_is_new(void);
 
-/* No further side effect in this process: a seccomp filter is coming. What it has open is shared
- * for good, for nobody counts any more what becomes of it. */
+/* No further side effect in this process: a seccomp filter is coming. In a vfork child: in it. What
+ * it has open is shared for good, for nobody counts any more what becomes of it. */
 void process_inert(void);
+bool process_is_inert(void);
+bool process_is_sealed(void); /* inert, or such a child: a system call of ours may be the last */
 
-/* A vfork is about to happen: from now on process_enter() compares pids. */
-void process_expect_vfork(void);
+/* A child that runs in our memory is about to be made; it has gone. Between the two
+ * process_enter() compares pids. */
+void process_vfork_begin(void);
+void process_vfork_end(void);
+
+/* Inert, or a child that runs in its parent's memory. */
+bool process_is_passive(void);
+
+/* In a fork child, while the shim is off: nothing is under way here. */
+void process_forked(void);
+
+int process_pid(void);
 
 /* PATH of the daemon's socket, and the options after '?'. Valid after process_start(). */
 const char *process_socket(void);

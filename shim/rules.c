@@ -217,6 +217,9 @@ static bool rule_admits(const struct policy_rule *rule, struct search *search)
 static void take_rule(const struct policy_rule *rule, struct search *search)
 {
 	memcpy(search->terms, &rule->terms, sizeof(*search->terms));
+	/* The only count in it: whatever the page holds, nobody is to read past the list. */
+	if (search->terms->source_count > POLICY_LIST_MAX)
+		search->terms->source_count = 0;
 	*search->id = rule->id;
 	search->found = true;
 }

@@ -2,6 +2,7 @@
 #include "shim/share.h"
 
 #include "shim/channel.h"
+#include "shim/holders.h"
 #include "shim/process.h"
 #include "shim/publish.h"
 #include "shim/raw.h"
@@ -52,7 +53,7 @@ void share_duplicated(int from, int made, struct fork_mark mark)
 		slot_load_info(slot, &info);
 		if (word)
 			slot_fill(made, word, atomic_load(&slot->cookie), &info, false);
-		if (cookie && fork_mark_passed(mark))
+		if (cookie && share_copied_since(made, mark))
 			holder_pin(cookie); /* the fork may have copied it before we filed it */
 	}
 	errno = saved;
@@ -94,17 +95,31 @@ void share_received(int fd, bool peeked, struct fork_mark mark)
 	if (server)
 		word |= SLOT_SERVER;
 	slot_fill(fd, word, cookie, &info, false);
-	if (fork_mark_passed(mark))
+	if (share_copied_since(fd, mark))
 		holder_pin(cookie);
 	publish_open(fd, word, cookie, &info, &terms);
 out:
 	errno = saved;
 }
 
+static bool is_close_on_exec(int fd)
+{
+	long flags = raw(SYS_fcntl, fd, F_GETFD);
+
+	return flags >= 0 && flags & FD_CLOEXEC;
+}
+
+bool share_copied_since(int fd, struct fork_mark mark)
+{
+	return fork_mark_passed(mark, FORK_COPY) ||
+	       (fork_mark_passed(mark, FORK_EXEC) && !is_close_on_exec(fd));
+}
+
 void share_pin(int fd)
 {
 	uint64_t cookie = tracked_cookie(fd);
 
+	slot_set_flag(fd, SLOT_SHARED);
 	if (cookie)
 		holder_pin(cookie);
 }
@@ -134,19 +149,46 @@ static void unshare_one(int fd, uint64_t cookie)
 	holder_unshare(cookie);
 }
 
-static void pin_inherited(int fd, uint64_t cookie)
+static void pin_one(int fd, uint64_t cookie)
 {
-	long flags = raw(SYS_fcntl, fd, F_GETFD);
-
-	if (flags >= 0 && flags & FD_CLOEXEC)
-		return;
 	slot_set_flag(fd, SLOT_SHARED);
 	holder_pin(cookie);
 }
 
+static void pin_inherited(int fd, uint64_t cookie)
+{
+	if (!is_close_on_exec(fd))
+		pin_one(fd, cookie);
+}
+
+/* The numbers that file actions duplicate, of all that were ever made: what they look like is
+ * libc's secret, and what has the number is known at the spawn. The last bit is of all higher ones.
+ */
+enum { SOURCES = 1024 };
+static _Atomic uint64_t sources[SOURCES / 64];
+
+void share_spawn_source(int fd)
+{
+	unsigned int at = fd < 0 || fd >= SOURCES ? SOURCES - 1 : (unsigned int)fd;
+
+	atomic_fetch_or(&sources[at / 64], (uint64_t)1 << at % 64);
+}
+
+static bool is_spawn_source(int fd)
+{
+	unsigned int at = fd >= SOURCES ? SOURCES - 1 : (unsigned int)fd;
+
+	return atomic_load(&sources[at / 64]) >> at % 64 & 1;
+}
+
+static void pin_inherited_or_source(int fd, uint64_t cookie)
+{
+	if (is_spawn_source(fd) || !is_close_on_exec(fd))
+		pin_one(fd, cookie);
+}
+
 void share_forking(void)
 {
-	fork_begin();
 	each_socket(share_one);
 }
 
@@ -155,9 +197,32 @@ void share_fork_failed(void)
 	each_socket(unshare_one);
 }
 
-void share_spawning(void)
+void share_spawning(bool actions)
 {
-	each_socket(pin_inherited);
+	each_socket(actions ? pin_inherited_or_source : pin_inherited);
+}
+
+void share_pin_all(void)
+{
+	each_socket(pin_one);
+}
+
+/* glibc 2.32; true: no thread was ever made by pthread_create(). */
+extern char __libc_single_threaded __attribute__((weak));
+static _Atomic bool table_shared;
+
+void share_table_shared(void)
+{
+	atomic_store(&table_shared, true);
+}
+
+bool share_begin_unshare(void)
+{
+	if (&__libc_single_threaded && __libc_single_threaded && !atomic_load(&table_shared))
+		return false;
+	fork_begin(FORK_COPY);
+	share_pin_all();
+	return true;
 }
 
 static void leave_alone(int fd, uint64_t cookie)
@@ -168,17 +233,6 @@ static void leave_alone(int fd, uint64_t cookie)
 		slot_clear(fd);
 }
 
-static void pin_one(int fd, uint64_t cookie)
-{
-	(void)fd;
-	holder_pin(cookie);
-}
-
-void share_pin_all(void)
-{
-	each_socket(pin_one);
-}
-
 void share_uncounted(void)
 {
 	each_socket(leave_alone);
@@ -186,6 +240,7 @@ void share_uncounted(void)
 
 static void mark_inherited(int fd, uint64_t cookie)
 {
+	slot_clear_flag(fd, SLOT_ADDED_HERE);
 	if (cookie)
 		slot_set_flag(fd, SLOT_INHERITED);
 }
@@ -199,6 +254,7 @@ void share_forked(void)
 {
 	int high = slots_high(), count = 0;
 
+	fork_announced_here();
 	/* While we had it too, the daemon would not see the parent end. */
 	if (process_is_new())
 		channel_forget();

@@ -4,7 +4,7 @@
 #ifndef SHIM_SHARE_H
 #define SHIM_SHARE_H
 
-#include "shim/holders.h"
+#include "shim/forks.h"
 
 #include <stdbool.h>
 
@@ -17,10 +17,22 @@ void share_passing(int fd);
 void share_not_passed(int fd);
 void share_received(int fd, bool peeked, struct fork_mark mark);
 
-/* A fork or a spawn is about to copy what we hold. */
-void share_forking(void);     /* every connection gets one more holder */
-void share_fork_failed(void); /* ... or not */
-void share_spawning(void);    /* what is not close-on-exec is shared for good */
+/* What was opened, or is being closed, may have been copied since. */
+bool share_copied_since(int fd, struct fork_mark mark);
+
+/* A fork or a spawn is about to copy what we hold: after fork_begin(). */
+void share_forking(void);	   /* every connection gets one more holder */
+void share_fork_failed(void);	   /* ... or not */
+void share_spawning(bool actions); /* what is not close-on-exec is shared for good */
+void share_pin_all(void);	   /* everything is */
+
+/* This thread is about to have a table of descriptors of its own. False: it has already, for it is
+ * alone. Else everything is shared for good, and fork_end(FORK_COPY) is to follow. */
+bool share_begin_unshare(void);
+void share_table_shared(void); /* a process that is not a thread of ours has our table */
+
+/* Spawns with file actions may duplicate this number, whatever it is then. */
+void share_spawn_source(int fd);
 
 /* In a child whose fork no wrapper saw: what it inherited is left alone, here and everywhere. */
 void share_uncounted(void);
@@ -33,6 +45,5 @@ void share_forked(void);
 
 /* This one is shared for good, with whom we can't see. */
 void share_pin(int fd);
-void share_pin_all(void); /* of everything, without a system call */
 
 #endif

@@ -32,8 +32,11 @@ enum {
 	SLOT_SHUT_FIRST = 1 << 9,  /* shutdown(SHUT_WR) went out in ESTABLISHED */
 	SLOT_SHUT_LATER = 1 << 10, /* ... and in CLOSE_WAIT */
 	SLOT_INHERITED = 1 << 11,  /* SLOT_CONN: this process has it by a fork */
-	SLOT_ULP = 1 << 12,	   /* the program set a ULP (kTLS) */
+	SLOT_ULP = 1 << 12,	   /* the program set a ULP (kTLS) or TCP_REPAIR */
 	SLOT_SHARED = 1 << 13,	   /* another descriptor has it, or once had */
+	SLOT_ADDED_HERE = 1 << 14, /* SLOT_INHERITED: added to an epoll set since */
+
+	SLOT_SHUT_WHY = 16, /* bits from here: with SLOT_SHUT_FIRST, why it was not deferred */
 };
 
 enum { SLOT_SETS = 2, SLOTS_MAX = 1 << 20, SLOTS_CHUNK = 1 << 10 };

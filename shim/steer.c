@@ -11,14 +11,18 @@
 #include "shim/channel.h"
 #include "shim/clock.h"
 #include "shim/facts.h"
+#include "shim/holders.h"
 #include "shim/libc.h"
 #include "shim/process.h"
 #include "shim/publish.h"
 #include "shim/raw.h"
+#include "shim/sets.h"
+#include "shim/share.h"
 #include "shim/slots.h"
 #include "shim/sock.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/tcp.h>
 #include <stddef.h>
 #include <sys/socket.h>
@@ -45,7 +49,7 @@ void steer_opened(int fd, uint32_t flags, const struct endpoint *local,
 	holder_create(cookie, flags & SLOT_SERVER);
 	/* A client's socket may be in epoll sets already; an accepted one cannot. */
 	slot_fill(fd, word, cookie, &info, !(flags & SLOT_SERVER));
-	if (fork_mark_passed(mark) || flags & SLOT_SHARED)
+	if (share_copied_since(fd, mark) || flags & SLOT_SHARED)
 		holder_pin(cookie);
 	if (publish_open(fd, word, cookie, &info, &terms))
 		apply_opened(fd, &terms);
@@ -67,6 +71,7 @@ static void fill_record(const struct closing *c, struct wire_record *record, enu
 	record->late = c->late;
 	record->patience = (uint8_t)c->patience;
 	record->rtt_us = c->facts.rtt_us;
+	record->why = (uint8_t)c->obstacle;
 }
 
 static void publish(const struct closing *c, enum wire_type type, enum close_action action)
@@ -77,30 +82,20 @@ static void publish(const struct closing *c, enum wire_type type, enum close_act
 	channel_publish(&record);
 }
 
+/* Why its FIN was or will be the first one, though the policy would have the peer's. */
+static enum close_reason obstacle_of(const struct closing *c)
+{
+	enum close_reason why = close_obstacle(c->has_policy ? &c->terms : NULL, &c->facts);
+	enum close_reason shut = (enum close_reason)(c->word >> SLOT_SHUT_WHY);
+
+	if (why != WHY_SHUT)
+		return why;
+	if (facts_side(c, CLOSE_PASS) == SIDE_RESET)
+		return WHY_STATE;
+	return close_reason_missed(shut) ? shut : why;
+}
+
 /* --- doing it --------------------------------------------------------------------------------- */
-
-/* A held socket stays in its epoll sets and would go on firing with a stale pointer. A set that
- * does not know it any more means that we do not know where it is. */
-static bool leave_epoll(const struct closing *c)
-{
-	bool left = true;
-
-	for (int i = 0; i < SLOT_SETS; i++) {
-		int epfd = atomic_load(&c->slot->set[i]) - 1;
-
-		if (epfd >= 0 && raw(SYS_epoll_ctl, epfd, EPOLL_CTL_DEL, c->fd, NULL) != 0)
-			left = false;
-	}
-	return left;
-}
-
-static bool in_epoll(const struct slot *slot)
-{
-	for (int i = 0; i < SLOT_SETS; i++)
-		if (atomic_load(&slot->set[i]))
-			return true;
-	return false;
-}
 
 static bool hand_over(const struct closing *c, enum wire_type type, enum close_action action,
 		      int how)
@@ -142,7 +137,19 @@ static void do_local(const struct closing *c, enum close_action action)
 	}
 }
 
-static void steer(const struct closing *c)
+/* The daemon's duplicate of a deferred shutdown keeps the file alive: the program is to hear
+ * nothing more of it, neither from an epoll set nor by SIGIO. */
+static void silence(const struct closing *c)
+{
+	long flags = raw(SYS_fcntl, c->fd, F_GETFL);
+
+	sets_leave(c->slot, c->fd);
+	if (flags >= 0 && flags & O_ASYNC)
+		raw(SYS_fcntl, c->fd, F_SETFL, flags & ~O_ASYNC);
+}
+
+/* True: it was handed over. */
+static bool steer(struct closing *c)
 {
 	enum close_action action;
 
@@ -150,39 +157,74 @@ static void steer(const struct closing *c)
 	    c->facts.app_linger)
 		set_linger(c->fd, 0, 0);
 	action = close_decide(c->has_policy ? &c->terms : NULL, &c->facts, NULL);
+	c->obstacle = obstacle_of(c);
 	if (action == CLOSE_HAND_OVER) {
-		if (leave_epoll(c) && hand_over(c, WIRE_HAND_OVER, action, 0))
-			return;
+		bool left = sets_leave(c->slot, c->fd);
+
+		if (left && hand_over(c, WIRE_HAND_OVER, action, 0))
+			return true;
+		c->obstacle = left ? WHY_NO_DAEMON : WHY_UNSAFE;
 		action = ending_without_daemon(c);
 	}
 	do_local(c, action);
 	if (c->facts.deferred)
-		leave_epoll(c); /* the daemon's duplicate keeps the file alive */
+		silence(c);
 	publish(c, WIRE_CLOSE, action);
+	return false;
+}
+
+/* Of our own holders and those of a fork that is under way and did not see us. */
+static bool let_go(const struct closing *c, struct fork_mark mark)
+{
+	if (share_copied_since(c->fd, mark))
+		holder_pin(c->cookie);
+	return holder_release(c->cookie);
+}
+
+/* A duplicate that is closed while in an epoll set can't be taken out of it any more. */
+static void pin_if_in_sets(const struct closing *c)
+{
+	if (!holder_is_sole(c->cookie) && sets_known_here(c->slot, c->word))
+		holder_pin(c->cookie);
 }
 
 void steer_closing(int fd)
 {
 	struct slot *slot = slot_at(fd);
+	struct fork_mark mark;
 	struct closing c;
 	int saved = errno;
+	bool counted;
 
 	if (!slot || !process_enter())
 		return;
+	fork_closing();
+	mark = fork_mark();
 	if (!facts_init(&c, fd, slot, slot_claim(slot)))
 		goto out;
-	/* A duplicate that is closed while in an epoll set can't be taken out of it any more. */
-	if (!holder_is_sole(c.cookie) && in_epoll(slot))
-		holder_pin(c.cookie);
-	c.facts.sole_owner = holder_release(c.cookie);
+	pin_if_in_sets(&c);
+	counted = holder_is_counted(c.cookie);
+	c.facts.sole_owner = let_go(&c, mark);
 	if (!facts_gather(&c))
 		goto out;
-	if (c.facts.sole_owner)
-		steer(&c);
-	else
+	if (!c.facts.sole_owner) {
+		/* While all holders are known, the last one's close is the one to speak of. */
+		c.obstacle =
+			counted || c.facts.state != STATE_ESTABLISHED ? WHY_STATE : obstacle_of(&c);
 		publish(&c, WIRE_LET_GO, CLOSE_PASS);
+	} else if (steer(&c)) {
+		fork_closing_handed_over();
+		errno = saved;
+		return;
+	}
 out:
+	fork_closing_done();
 	errno = saved;
+}
+
+void steer_closed(void)
+{
+	fork_closed();
 }
 
 void steer_closing_range(unsigned int first, unsigned int last)
@@ -196,13 +238,15 @@ void steer_closing_range(unsigned int first, unsigned int last)
 
 /* --- shutdown --------------------------------------------------------------------------------- */
 
+_Atomic bool steer_defers;
+
 /* The program's own shutdown, and what it makes of the close side. */
-static int pass_shutdown(int fd, int how, unsigned int state)
+static int pass_shutdown(int fd, int how, unsigned int state, enum close_reason why)
 {
 	int result = libc.shutdown(fd, how);
 
 	if (result == 0 && state == STATE_ESTABLISHED)
-		slot_set_flag(fd, SLOT_SHUT_FIRST);
+		slot_set_flag(fd, SLOT_SHUT_FIRST | (uint32_t)why << SLOT_SHUT_WHY);
 	else if (result == 0 && state == STATE_CLOSE_WAIT)
 		slot_set_flag(fd, SLOT_SHUT_LATER);
 	return result;
@@ -213,6 +257,7 @@ static bool defer(const struct closing *c, int how)
 	if (!c->facts.deferred && !hand_over(c, WIRE_DEFER, CLOSE_DEFER, how))
 		return false;
 	slot_set_flag(c->fd, SLOT_DEFERRED);
+	atomic_store(&steer_defers, true);
 	/* Shutting the reading half sends nothing, and wakes who reads. */
 	if (how == SHUT_RDWR)
 		raw(SYS_shutdown, c->fd, SHUT_RD);
@@ -222,6 +267,7 @@ static bool defer(const struct closing *c, int how)
 int steer_shutdown(int fd, int how)
 {
 	struct slot *slot = slot_at(fd);
+	enum close_reason why;
 	struct closing c;
 	int saved = errno;
 
@@ -232,25 +278,48 @@ int steer_shutdown(int fd, int how)
 	if (!facts_gather(&c))
 		goto pass;
 	errno = saved;
-	if (shutdown_decide(c.has_policy ? &c.terms : NULL, &c.facts, NULL) == CLOSE_DEFER &&
-	    defer(&c, how))
-		return 0;
-	return pass_shutdown(fd, how, c.facts.state);
+	if (shutdown_decide(c.has_policy ? &c.terms : NULL, &c.facts, &why) == CLOSE_DEFER) {
+		if (defer(&c, how))
+			return 0;
+		why = WHY_NO_DAEMON;
+	}
+	return pass_shutdown(fd, how, c.facts.state, why);
 pass:
 	errno = saved;
 	return libc.shutdown(fd, how);
 }
 
+bool steer_is_shut(int fd)
+{
+	struct slot *slot = slot_at(fd);
+	struct closing c;
+	int saved = errno;
+	bool shut;
+
+	if (!slot || !(slot_word(fd) & SLOT_DEFERRED) || !process_is_on())
+		return false;
+	shut = facts_init(&c, fd, slot, atomic_load(&slot->word)) && facts_state(&c) &&
+	       (c.facts.state == STATE_ESTABLISHED || c.facts.state == STATE_CLOSE_WAIT);
+	errno = saved;
+	return shut;
+}
+
 /* --- exit ------------------------------------------------------------------------------------- */
 
-/* Nothing is closed here: stdio has yet to flush, and the kernel closes soon. */
-static void exit_one(const struct closing *c)
+/* Nothing is closed here: stdio has yet to flush, and the kernel closes soon. The program's epoll
+ * sets end with it, unless a fork may have shared them. */
+static void exit_one(struct closing *c)
 {
 	enum close_action action = close_decide(c->has_policy ? &c->terms : NULL, &c->facts, NULL);
+	bool left = true;
 
+	if (action == CLOSE_HAND_OVER || c->facts.deferred)
+		left = sets_leave(c->slot, c->fd) || !fork_seen();
+	c->obstacle = obstacle_of(c);
 	if (action == CLOSE_HAND_OVER) {
-		if (hand_over(c, WIRE_AT_EXIT, action, 0))
+		if (left && hand_over(c, WIRE_AT_EXIT, action, 0))
 			return;
+		c->obstacle = left ? WHY_NO_DAEMON : WHY_UNSAFE;
 		action = ending_without_daemon(c);
 	}
 	if (action == CLOSE_QUIET)
@@ -262,6 +331,7 @@ static void exit_one(const struct closing *c)
 
 void steer_exiting(void)
 {
+	struct fork_mark mark = fork_mark();
 	int high = slots_high(), done = 0;
 	uint64_t start;
 
@@ -277,7 +347,8 @@ void steer_exiting(void)
 		slot = slot_at(fd);
 		if (!facts_init(&c, fd, slot, slot_claim(slot)))
 			continue;
-		c.facts.sole_owner = holder_release(c.cookie);
+		pin_if_in_sets(&c);
+		c.facts.sole_owner = let_go(&c, mark);
 		if (clock_now_ms() - start > EXIT_MS || !facts_gather(&c))
 			continue;
 		done++;
@@ -286,24 +357,4 @@ void steer_exiting(void)
 		else
 			publish(&c, WIRE_LET_GO, CLOSE_PASS);
 	}
-}
-
-/* --- epoll ---------------------------------------------------------------------------------- */
-
-void steer_epoll(int epfd, int op, int fd)
-{
-	struct slot *slot = slot_at(fd);
-	int32_t wanted = op == EPOLL_CTL_ADD ? 0 : epfd + 1;
-	int32_t value = op == EPOLL_CTL_ADD ? epfd + 1 : 0;
-
-	if (!slot || op == EPOLL_CTL_MOD || !process_enter())
-		return;
-	for (int i = 0; i < SLOT_SETS; i++) {
-		int32_t found = wanted;
-
-		if (atomic_compare_exchange_strong(&slot->set[i], &found, value))
-			return;
-	}
-	if (op == EPOLL_CTL_ADD)
-		slot_set_flag(fd, SLOT_EPOLL_LOST);
 }

@@ -5,8 +5,9 @@
 #define SHIM_STEER_H
 
 #include "common/endpoint.h"
-#include "shim/holders.h"
+#include "shim/forks.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -22,13 +23,18 @@ void steer_closing(int fd);
 /* The same for each tracked descriptor of [first, last]. */
 void steer_closing_range(unsigned int first, unsigned int last);
 
+/* After the real close, or closes. */
+void steer_closed(void);
+
 /* shutdown(fd, how) of a tracked connection: what the wrapper returns. */
 int steer_shutdown(int fd, int how);
 
+/* Was the writing half shut down, but its FIN is deferred? False where the kernel itself knows that
+ * nothing more can be sent. */
+bool steer_is_shut(int fd);
+extern _Atomic bool steer_defers; /* false: nowhere */
+
 /* The process ends in an orderly way. */
 void steer_exiting(void);
-
-/* epoll_ctl() has succeeded. */
-void steer_epoll(int epfd, int op, int fd);
 
 #endif

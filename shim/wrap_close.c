@@ -13,23 +13,33 @@
 #include <linux/close_range.h>
 #include <stdarg.h>
 
-/* Not what has taken our number by a raw system call. A vfork child does not judge: what it did to
- * its copy says nothing of its parent's. */
+/* Not what has taken our number by a raw system call. A vfork child may do with its copy as it
+ * likes: it says nothing of its parent's, and exec closes it. */
 static bool is_channel(int fd)
 {
-	return slot_kind(fd) == SLOT_CHANNEL && process_is_on() &&
-	       (!process_enter() || channel_guard() == fd);
+	return slot_kind(fd) == SLOT_CHANNEL && process_enter() && channel_guard() == fd;
+}
+
+/* The program never opened our channel. */
+static int no_descriptor(void)
+{
+	errno = EBADF;
+	return -1;
 }
 
 /* Kept out of close(), whose way for all other descriptors is to be short. */
 static __attribute__((noinline)) int close_tracked(int fd)
 {
+	int result;
+
 	if (is_channel(fd)) {
-		errno = EBADF; /* the program never opened it */
-		return -1;
+		channel_refused();
+		return no_descriptor();
 	}
 	steer_closing(fd);
-	return libc.close(fd);
+	result = libc.close(fd);
+	steer_closed();
+	return result;
 }
 
 int wrap_close(int fd)
@@ -51,20 +61,36 @@ static int close_range_around(unsigned int first, unsigned int last, int flags, 
 	return result;
 }
 
-/* CLOSE_RANGE_UNSHARE closes copies of this thread's own, and the others' remain: that is no close
- * of a connection. */
-int wrap_close_range(unsigned int first, unsigned int last, int flags)
+static int close_range_plain(unsigned int first, unsigned int last, int flags)
 {
-	int channel;
+	int channel = channel_guard();
 
-	if (first > last || flags & CLOSE_RANGE_CLOEXEC || !process_enter())
-		return libc.close_range(first, last, flags);
-	if (flags == 0)
-		steer_closing_range(first, last);
-	channel = channel_guard();
 	if (channel < 0 || (unsigned int)channel < first || (unsigned int)channel > last)
 		return libc.close_range(first, last, flags);
 	return close_range_around(first, last, flags, (unsigned int)channel);
+}
+
+/* CLOSE_RANGE_UNSHARE closes copies of this thread's own, and the others' remain: that is no close
+ * of a connection, and what it leaves open has one more holder. */
+int wrap_close_range(unsigned int first, unsigned int last, int flags)
+{
+	bool unshares = flags & CLOSE_RANGE_UNSHARE;
+	int result;
+
+	if (first > last || !process_enter())
+		return libc.close_range(first, last, flags);
+	unshares = unshares && share_begin_unshare();
+	if (flags & CLOSE_RANGE_CLOEXEC) {
+		result = libc.close_range(first, last, flags);
+	} else {
+		if (!unshares && (flags & ~CLOSE_RANGE_UNSHARE) == 0)
+			steer_closing_range(first, last);
+		result = close_range_plain(first, last, flags);
+		steer_closed();
+	}
+	if (unshares)
+		fork_end(FORK_COPY);
+	return result;
 }
 
 void wrap_closefrom(int first)
@@ -82,6 +108,7 @@ void wrap_closefrom(int first)
 		for (int fd = (int)from; fd < channel; fd++)
 			libc.close(fd);
 	libc.closefrom(channel >= (int)from ? channel + 1 : (int)from);
+	steer_closed();
 	errno = saved;
 }
 
@@ -99,8 +126,12 @@ static void stream_closing(FILE *file)
 
 int wrap_fclose(FILE *file)
 {
+	int result;
+
 	stream_closing(file);
-	return libc.fclose(file);
+	result = libc.fclose(file);
+	steer_closed();
+	return result;
 }
 
 /* glibc's fcloseall() flushes all streams and closes no descriptor; nothing to steer. */
@@ -109,16 +140,22 @@ int wrap_fcloseall(void)
 	return libc.fcloseall();
 }
 
+#define REOPEN(call)          \
+	FILE *result;         \
+                              \
+	stream_closing(file); \
+	result = call;        \
+	steer_closed();       \
+	return result
+
 FILE *wrap_freopen(const char *path, const char *mode, FILE *file)
 {
-	stream_closing(file);
-	return libc.freopen(path, mode, file);
+	REOPEN(libc.freopen(path, mode, file));
 }
 
 FILE *wrap_freopen64(const char *path, const char *mode, FILE *file)
 {
-	stream_closing(file);
-	return libc.freopen64(path, mode, file);
+	REOPEN(libc.freopen64(path, mode, file));
 }
 
 static int duplicated(int from, int made, struct fork_mark mark)
@@ -131,8 +168,10 @@ int wrap_dup(int fd)
 {
 	struct fork_mark mark;
 
-	if (!slot_word(fd) || is_channel(fd))
+	if (!slot_word(fd))
 		return libc.dup(fd);
+	if (is_channel(fd))
+		return no_descriptor();
 	mark = share_duplicating(fd);
 	return duplicated(fd, libc.dup(fd), mark);
 }
@@ -142,11 +181,11 @@ static void replacing(int from, int to)
 {
 	int saved = errno;
 
-	if (slot_word(to) && from != to && libc.fcntl(from, F_GETFD) >= 0) {
-		if (!is_channel(to))
-			steer_closing(to);
-		else if (process_enter())
+	if (slot_word(to) && from != to && process_enter() && libc.fcntl(from, F_GETFD) >= 0) {
+		if (is_channel(to))
 			channel_relocate();
+		else
+			steer_closing(to);
 	}
 	errno = saved;
 }
@@ -158,19 +197,24 @@ static void copied_in_vfork(int from)
 		share_pin(from);
 }
 
-#define DUP_OVER(call)                                          \
-	struct fork_mark mark;                                  \
-	int made;                                               \
-                                                                \
-	if (!slot_word(from) && !slot_word(to))                 \
-		return call;                                    \
-	copied_in_vfork(from);                                  \
-	replacing(from, to);                                    \
-	if (!slot_word(from) || is_channel(from) || from == to) \
-		return call;                                    \
-	mark = share_duplicating(from);                         \
-	made = call;                                            \
-	return duplicated(from, made, mark)
+#define DUP_OVER(call)                               \
+	struct fork_mark mark;                       \
+	int made;                                    \
+                                                     \
+	if (!slot_word(from) && !slot_word(to))      \
+		return call;                         \
+	if (is_channel(from))                        \
+		return no_descriptor();              \
+	copied_in_vfork(from);                       \
+	replacing(from, to);                         \
+	if (!slot_word(from) || from == to) {        \
+		made = call;                         \
+	} else {                                     \
+		mark = share_duplicating(from);      \
+		made = duplicated(from, call, mark); \
+	}                                            \
+	steer_closed();                              \
+	return made
 
 int wrap_dup2(int from, int to)
 {
@@ -184,15 +228,35 @@ int wrap_dup3(int from, int to, int flags)
 	DUP_OVER(libc.dup3(from, to, flags));
 }
 
+/* F_DUPFD gives the lowest free number from `arg` on: that may be ours, and then it is the
+ * program's. */
+static int duplicate_from(int (*real)(int, int, ...), int fd, int command, long arg)
+{
+	int made = real(fd, command, arg), saved = errno;
+
+	if (made < 0 || !process_enter() || !channel_within(arg, made))
+		return made;
+	channel_relocate();
+	libc.close(made);
+	made = real(fd, command, arg);
+	if (made >= 0)
+		errno = saved;
+	return made;
+}
+
 static int fcntl_any(int (*real)(int, int, ...), int fd, int command, long arg)
 {
 	bool copies = command == F_DUPFD || command == F_DUPFD_CLOEXEC;
 	struct fork_mark mark;
 
-	if (!copies || !slot_word(fd) || is_channel(fd))
+	if (is_channel(fd))
+		return no_descriptor();
+	if (!copies)
 		return real(fd, command, arg);
+	if (!slot_word(fd))
+		return duplicate_from(real, fd, command, arg);
 	mark = share_duplicating(fd);
-	return duplicated(fd, real(fd, command, arg), mark);
+	return duplicated(fd, duplicate_from(real, fd, command, arg), mark);
 }
 
 #define FCNTL(name)             \

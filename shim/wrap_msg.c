@@ -5,13 +5,22 @@
 
 #include "shim/process.h"
 #include "shim/share.h"
+#include "shim/user.h"
+#include "shim/wrap.h"
 
 #include <stddef.h>
 #include <string.h>
+#include <sys/uio.h>
+
+/* More than the kernel takes. */
+enum { CONTROL_MAX = 1 << 20 };
 
 static bool has_control(const struct msghdr *msg)
 {
-	return msg && msg->msg_control && msg->msg_controllen >= sizeof(struct cmsghdr);
+	return user_readable(msg, sizeof(*msg)) && msg->msg_control &&
+	       msg->msg_controllen >= sizeof(struct cmsghdr) &&
+	       msg->msg_controllen <= CONTROL_MAX &&
+	       user_readable(msg->msg_control, msg->msg_controllen);
 }
 
 /* Of what is received. */
@@ -64,13 +73,15 @@ static void received(int fd, const struct arrival *arrival)
 
 static bool watches(const struct msghdr *msg)
 {
-	return has_control(msg) && process_is_on();
+	return process_is_on() && has_control(msg);
 }
 
 ssize_t wrap_sendmsg(int fd, const struct msghdr *msg, int flags)
 {
 	ssize_t sent;
 
+	if (write_refused(fd, flags))
+		return -1;
 	if (!watches(msg))
 		return libc.sendmsg(fd, msg, flags);
 	each_fd(msg, passing, NULL);
@@ -84,11 +95,15 @@ int wrap_sendmmsg(int fd, struct mmsghdr *msgs, unsigned int count, int flags)
 {
 	int sent;
 
-	for (unsigned int i = 0; msgs && i < count; i++)
+	if (write_refused(fd, flags))
+		return -1;
+	if (count > UIO_MAXIOV)
+		count = UIO_MAXIOV; /* as the kernel does */
+	for (unsigned int i = 0; i < count; i++)
 		if (watches(&msgs[i].msg_hdr))
 			each_fd(&msgs[i].msg_hdr, passing, NULL);
 	sent = libc.sendmmsg(fd, msgs, count, flags);
-	for (unsigned int i = sent < 0 ? 0 : (unsigned int)sent; msgs && i < count; i++)
+	for (unsigned int i = sent < 0 ? 0 : (unsigned int)sent; i < count; i++)
 		if (watches(&msgs[i].msg_hdr))
 			each_fd(&msgs[i].msg_hdr, not_passed, NULL);
 	return sent;

@@ -4,12 +4,14 @@
 
 #include "shim/apply.h"
 #include "shim/channel.h"
-#include "shim/holders.h"
 #include "shim/process.h"
 #include "shim/raw.h"
+#include "shim/sets.h"
+#include "shim/share.h"
 #include "shim/slots.h"
 #include "shim/sock.h"
 #include "shim/steer.h"
+#include "shim/user.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -20,6 +22,14 @@
 static bool is_inet(int family)
 {
 	return family == AF_INET || family == AF_INET6;
+}
+
+/* What bind() or connect() was given is an address of ours, and can be looked at. */
+static bool is_inet_address(const struct sockaddr *addr, socklen_t len)
+{
+	return !process_is_inert() && addr && len >= sizeof(struct sockaddr_in) &&
+	       len <= sizeof(struct sockaddr_storage) && user_readable(addr, len) &&
+	       is_inet(addr->sa_family);
 }
 
 static bool is_tcp(int fd)
@@ -39,7 +49,8 @@ static uint32_t adopt(int fd)
 
 	if (word)
 		return process_enter() ? word : 0;
-	if (!process_may_ask() || !is_tcp(fd) || !process_start() || !slot_ready(fd))
+	if (process_is_sealed() || !process_may_ask() || !is_tcp(fd) || !process_start() ||
+	    !slot_ready(fd))
 		return 0;
 	word = SLOT_SOCKET | SLOT_SHARED | sock_options(fd);
 	slot_fill(fd, word, 0, NULL, false);
@@ -67,7 +78,7 @@ int wrap_socket(int domain, int type, int protocol)
 	if (fd >= 0 && is_inet(domain) && (type & 0xf) == SOCK_STREAM &&
 	    (protocol == 0 || protocol == IPPROTO_TCP) && process_start()) {
 		slot_fill(fd, SLOT_SOCKET, 0, NULL, false);
-		if (fork_mark_passed(mark))
+		if (share_copied_since(fd, mark))
 			slot_set_flag(fd, SLOT_SHARED);
 	}
 	return fd;
@@ -78,7 +89,7 @@ int wrap_bind(int fd, const struct sockaddr *addr, socklen_t len)
 	int saved = errno, result;
 	bool late = false;
 
-	if (!addr || len < sizeof(struct sockaddr_in) || !is_inet(addr->sa_family) || !adopt(fd))
+	if (!is_inet_address(addr, len) || !adopt(fd))
 		return libc.bind(fd, addr, len);
 	channel_open();
 	late = apply_bind(fd, addr, len);
@@ -115,8 +126,7 @@ int wrap_connect(int fd, const struct sockaddr *addr, socklen_t len)
 	int saved = errno, result;
 	uint32_t word;
 
-	if (!addr || len < sizeof(struct sockaddr_in) || !is_inet(addr->sa_family) ||
-	    (adopt(fd) & SLOT_KIND) != SLOT_SOCKET)
+	if (!is_inet_address(addr, len) || (adopt(fd) & SLOT_KIND) != SLOT_SOCKET)
 		return libc.connect(fd, addr, len);
 	channel_open();
 	word = slot_word(fd);
@@ -178,14 +188,19 @@ static bool is_listener(int fd, const struct sockaddr_storage *addr, socklen_t l
 /* The program's buffer if it gave one, else ours: accept() can bring the address along. */
 #define ACCEPT(call)                                                                        \
 	struct sockaddr_storage own, *from = addr ? (struct sockaddr_storage *)addr : &own; \
-	socklen_t own_len = sizeof(own), given = addr && len ? *len : 0;                    \
+	socklen_t own_len = sizeof(own), given = sizeof(own);                               \
 	struct fork_mark mark = mark_here();                                                \
 	int saved = errno, result;                                                          \
                                                                                             \
-	if (!addr) {                                                                        \
+	if (process_is_inert() || (addr && !user_readable(len, sizeof(*len)))) {            \
+		errno = saved;                                                              \
+		return call;                                                                \
+	}                                                                                   \
+	if (addr) {                                                                         \
+		given = *len;                                                               \
+	} else {                                                                            \
 		addr = (struct sockaddr *)&own;                                             \
 		len = &own_len;                                                             \
-		given = sizeof(own);                                                        \
 	}                                                                                   \
 	result = call;                                                                      \
 	if (result >= 0) {                                                                  \
@@ -218,7 +233,7 @@ int wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t le
 {
 	int result = libc.setsockopt(fd, level, name, value, len);
 
-	if (level == IPPROTO_TCP && name == TCP_ULP && result == 0)
+	if (level == IPPROTO_TCP && (name == TCP_ULP || name == TCP_REPAIR) && result == 0)
 		slot_set_flag(fd, SLOT_ULP);
 	if (level == SOL_SOCKET && name == SO_LINGER && result == 0 && slot_word(fd)) {
 		const struct linger *linger = value;
@@ -256,9 +271,20 @@ int wrap_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 
 int wrap_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 {
-	int result = libc.epoll_ctl(epfd, op, fd, event);
+	struct sets_note note;
+	int result;
 
-	if (result == 0 && slot_word(fd))
-		steer_epoll(epfd, op, fd);
+	if (!slot_word(fd))
+		return libc.epoll_ctl(epfd, op, fd, event);
+	if (op != EPOLL_CTL_ADD) {
+		result = libc.epoll_ctl(epfd, op, fd, event);
+		if (op == EPOLL_CTL_DEL && result == 0)
+			sets_removed(epfd, fd);
+		return result;
+	}
+	note = sets_adding(epfd, fd);
+	result = libc.epoll_ctl(epfd, op, fd, event);
+	if (result != 0)
+		sets_not_added(epfd, fd, note);
 	return result;
 }

@@ -3,18 +3,19 @@
  *
  * A fork copies every connection, so each gets one more holder first; the child starts anew at its
  * next TCP call. A spawned program keeps what is not close-on-exec; the short time between its
- * fork and its exec does not count, since nothing but exec or _exit can happen in it. */
+ * fork and its exec does not count, since nothing but exec or _exit can happen in it. What is
+ * opened or closed at the same moment in another thread, see forks.h. */
 #include "shim/libc.h"
 
-#include "shim/holders.h"
+#include "shim/forks.h"
 #include "shim/process.h"
 #include "shim/raw.h"
 #include "shim/share.h"
 #include "shim/slots.h"
 #include "shim/steer.h"
+#include "shim/user.h"
 #include "shim/wrap.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <linux/sched.h>
 #include <sched.h>
@@ -23,23 +24,65 @@
 
 /* --- fork ------------------------------------------------------------------------------------- */
 
-#define FORK(call)                   \
-	pid_t pid;                   \
-	int saved;                   \
-                                     \
-	if (!process_enter())        \
-		return call;         \
-	share_forking();             \
-	pid = call;                  \
-	if (pid == 0) {              \
-		share_forked();      \
-		return 0;            \
-	}                            \
-	saved = errno;               \
-	if (pid < 0)                 \
-		share_fork_failed(); \
-	fork_end();                  \
-	errno = saved;               \
+/* A vfork child that forks: its parent's connections get a holder that nobody counts. */
+static bool fork_from_passive(void)
+{
+	if (!process_is_passive())
+		return false;
+	if (process_is_on())
+		share_pin_all();
+	return true;
+}
+
+/* True: the connections were counted. */
+static bool fork_prepare(void)
+{
+	bool on = process_enter();
+
+	fork_begin(FORK_COPY);
+	if (on) {
+		fork_announce(process_pid());
+		share_forking();
+	}
+	return on;
+}
+
+static void fork_done(bool counted, bool failed)
+{
+	if (counted) {
+		fork_announce_over();
+		if (failed)
+			share_fork_failed();
+	}
+	fork_end(FORK_COPY);
+}
+
+static void fork_in_child(bool counted)
+{
+	if (counted)
+		share_forked();
+	else
+		process_forked();
+}
+
+#define FORK(call)                           \
+	pid_t pid;                           \
+	int saved = errno;                   \
+	bool counted;                        \
+                                             \
+	if (fork_from_passive()) {           \
+		errno = saved;               \
+		return call;                 \
+	}                                    \
+	counted = fork_prepare();            \
+	errno = saved;                       \
+	pid = call;                          \
+	saved = errno;                       \
+	if (pid == 0)                        \
+		fork_in_child(counted);      \
+	else                                 \
+		fork_done(counted, pid < 0); \
+	errno = saved;                       \
 	return pid
 
 pid_t wrap_fork(void)
@@ -68,161 +111,192 @@ int wrap_daemon(int nochdir, int noclose)
 {
 	long parent = raw(SYS_getpid);
 	int result, saved;
+	bool on;
 
-	if (!process_enter())
+	if (process_is_passive())
 		return libc.daemon(nochdir, noclose);
-	fork_begin();
+	on = process_enter();
+	fork_begin(FORK_COPY);
+	if (on)
+		fork_announce((int)parent);
 	result = libc.daemon(nochdir, noclose);
 	saved = errno;
 	if (raw(SYS_getpid) == parent)
-		fork_end();
+		fork_done(false, false);
 	else
-		share_forked();
+		fork_in_child(on);
 	errno = saved;
 	return result;
 }
 
+/* --- clone ------------------------------------------------------------------------------------ */
+
+struct clone_start {
+	int (*fn)(void *);
+	void *arg;
+	bool counted;
+	bool one_table;
+};
+
+/* In a child with memory of its own, where the parent's frame is copied. */
+static int clone_child(void *p)
+{
+	struct clone_start start = *(struct clone_start *)p;
+
+	if (start.one_table)
+		process_inert(); /* to forget the channel would close its parent's */
+	else
+		fork_in_child(start.counted);
+	return start.fn(start.arg);
+}
+
 static int clone_forking(int (*fn)(void *), void *stack, int flags, void *arg, const long more[3])
 {
-	FORK(libc.clone(fn, stack, flags, arg, more[0], more[1], more[2]));
+	struct clone_start start = {fn, arg, false, flags & CLONE_FILES};
+	int pid, saved = errno;
+
+	if (!fn || !stack || fork_from_passive()) {
+		errno = saved;
+		return libc.clone(fn, stack, flags, arg, more[0], more[1], more[2]);
+	}
+	start.counted = fork_prepare();
+	errno = saved;
+	pid = libc.clone(clone_child, stack, flags, &start, more[0], more[1], more[2]);
+	saved = errno;
+	fork_done(start.counted, pid < 0);
+	errno = saved;
+	return pid;
+}
+
+void wrap_memory_shared(unsigned long flags)
+{
+	bool waits = flags & CLONE_VFORK;
+	bool on;
+
+	if (flags & CLONE_FILES)
+		share_table_shared();
+	if (process_is_passive())
+		return;
+	on = process_enter();
+	fork_begin(FORK_COPY);
+	process_vfork_begin();
+	if (on && waits)
+		share_spawning(false);
+	else if (on && !(flags & CLONE_FILES))
+		share_pin_all();
 }
 
 int wrap_clone(int (*fn)(void *), void *stack, int flags, void *arg, ...)
 {
 	long more[3];
 	va_list ap;
+	int pid, saved = errno;
 
 	va_start(ap, arg);
 	for (int i = 0; i < 3; i++)
 		more[i] = va_arg(ap, long);
 	va_end(ap);
+	if (flags & CLONE_FILES && !(flags & CLONE_THREAD))
+		share_table_shared();
 	if (!(flags & CLONE_VM))
 		return clone_forking(fn, stack, flags, arg, more);
-	if (!(flags & CLONE_THREAD) && process_enter()) {
-		share_spawning();
-		process_expect_vfork();
-	}
-	return libc.clone(fn, stack, flags, arg, more[0], more[1], more[2]);
-}
-
-long wrap_clone_by_number(long nr, const long a[6])
-{
-	unsigned long flags = (unsigned long)a[0];
-
-	if (nr == SYS_clone3)
-		flags = a[0] ? (unsigned long)((const struct clone_args *)a[0])->flags : 0;
-	if (flags & CLONE_VM) {
-		if (!(flags & CLONE_THREAD) && process_enter()) {
-			share_spawning();
-			process_expect_vfork();
-		}
-		return libc.syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
-	}
-	return wrap_fork_by_number(nr, a);
-}
-
-/* --- vfork: returns twice, which no C frame survives; so a jump, after a look at the table -----
- */
-
-__attribute__((used, visibility("hidden"))) void *vfork_prepare(void);
-
-void *vfork_prepare(void)
-{
-	int saved = errno;
-
-	if (process_enter()) {
-		share_spawning();
-		process_expect_vfork();
-	}
-	if (!libc.vfork)
-		*(void **)&libc.vfork = dlsym(RTLD_NEXT, "vfork");
+	if (flags & CLONE_THREAD || process_is_passive())
+		return libc.clone(fn, stack, flags, arg, more[0], more[1], more[2]);
+	wrap_memory_shared((unsigned long)flags);
 	errno = saved;
-	return *(void **)&libc.vfork;
+	pid = libc.clone(fn, stack, flags, arg, more[0], more[1], more[2]);
+	if (flags & CLONE_VFORK || pid < 0)
+		process_vfork_end();
+	fork_end(FORK_COPY);
+	return pid;
 }
 
-#if defined(__x86_64__)
-__asm__(".text\n"
-	".globl vfork\n"
-	".type vfork, @function\n"
-	"vfork:\n"
-	"	.cfi_startproc\n"
-	"	endbr64\n"
-	"	subq $8, %rsp\n"
-	"	.cfi_adjust_cfa_offset 8\n"
-	"	call vfork_prepare\n"
-	"	addq $8, %rsp\n"
-	"	.cfi_adjust_cfa_offset -8\n"
-	"	jmp *%rax\n"
-	"	.cfi_endproc\n"
-	".size vfork, .-vfork\n");
-#elif defined(__aarch64__)
-__asm__(".text\n"
-	".globl vfork\n"
-	".type vfork, @function\n"
-	"vfork:\n"
-	"	stp x29, x30, [sp, #-16]!\n"
-	"	bl vfork_prepare\n"
-	"	ldp x29, x30, [sp], #16\n"
-	"	br x0\n"
-	".size vfork, .-vfork\n");
-#endif
+int wrap_unshare(int flags)
+{
+	bool copies = flags & CLONE_FILES;
+	int result, saved = errno;
+
+	if (copies && process_is_on()) {
+		if (process_enter())
+			copies = share_begin_unshare();
+		else
+			fork_from_passive();
+	}
+	errno = saved;
+	result = libc.unshare(flags);
+	if (copies && process_enter())
+		fork_end(FORK_COPY);
+	return result;
+}
 
 /* --- spawns ----------------------------------------------------------------------------------- */
 
-#define SPAWN(call)                       \
-	do {                              \
-		int saved = errno;        \
-                                          \
-		if (process_enter())      \
-			share_spawning(); \
-		errno = saved;            \
-		return call;              \
-	} while (0)
+static void spawn_begin(bool actions)
+{
+	fork_begin(FORK_EXEC);
+	if (process_enter())
+		share_spawning(actions);
+}
+
+/* While the shim is off it only says that a spawn is under way: another thread may start it. */
+#define SPAWN(type, actions, call)  \
+	int saved = errno;          \
+	type made;                  \
+                                    \
+	if (process_is_passive()) { \
+		errno = saved;      \
+		return call;        \
+	}                           \
+	spawn_begin(actions);       \
+	errno = saved;              \
+	made = call;                \
+	fork_end(FORK_EXEC);        \
+	return made
 
 int wrap_posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
 		     const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
 {
-	SPAWN(libc.posix_spawn(pid, path, actions, attr, argv, envp));
+	SPAWN(int, actions != NULL, libc.posix_spawn(pid, path, actions, attr, argv, envp));
 }
 
 int wrap_posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
 		      const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
 {
-	SPAWN(libc.posix_spawnp(pid, file, actions, attr, argv, envp));
+	SPAWN(int, actions != NULL, libc.posix_spawnp(pid, file, actions, attr, argv, envp));
 }
 
 int wrap_pidfd_spawn(int *pidfd, const char *path, const posix_spawn_file_actions_t *actions,
 		     const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
 {
-	SPAWN(libc.pidfd_spawn(pidfd, path, actions, attr, argv, envp));
+	SPAWN(int, actions != NULL, libc.pidfd_spawn(pidfd, path, actions, attr, argv, envp));
 }
 
 int wrap_pidfd_spawnp(int *pidfd, const char *file, const posix_spawn_file_actions_t *actions,
 		      const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
 {
-	SPAWN(libc.pidfd_spawnp(pidfd, file, actions, attr, argv, envp));
+	SPAWN(int, actions != NULL, libc.pidfd_spawnp(pidfd, file, actions, attr, argv, envp));
 }
 
-/* The actions are done inside libc, where no wrapper sees them: what is named here is shared. */
+/* The actions are done inside libc, where no wrapper sees them. */
 int wrap_posix_spawn_file_actions_adddup2(posix_spawn_file_actions_t *actions, int from, int to)
 {
-	share_pin(from);
+	share_spawn_source(from);
 	return libc.posix_spawn_file_actions_adddup2(actions, from, to);
 }
 
 int wrap_system(const char *command)
 {
-	SPAWN(libc.system(command));
+	SPAWN(int, false, libc.system(command));
 }
 
 FILE *wrap_popen(const char *command, const char *mode)
 {
-	SPAWN(libc.popen(command, mode));
+	SPAWN(FILE *, false, libc.popen(command, mode));
 }
 
 int wrap_wordexp(const char *words, wordexp_t *result, int flags)
 {
-	SPAWN(libc.wordexp(words, result, flags));
+	SPAWN(int, false, libc.wordexp(words, result, flags));
 }
 
 /* --- exits ------------------------------------------------------------------------------------ */

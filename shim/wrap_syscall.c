@@ -43,6 +43,12 @@ static long by_wrapper(long number, const long a[6])
 		return wrap_sendmsg((int)a[0], (const struct msghdr *)a[1], (int)a[2]);
 	case SYS_recvmsg:
 		return wrap_recvmsg((int)a[0], (struct msghdr *)a[1], (int)a[2]);
+	case SYS_sendmmsg:
+		return wrap_sendmmsg((int)a[0], (struct mmsghdr *)a[1], (unsigned int)a[2],
+				     (int)a[3]);
+	case SYS_recvmmsg:
+		return wrap_recvmmsg((int)a[0], (struct mmsghdr *)a[1], (unsigned int)a[2],
+				     (int)a[3], (struct timespec *)a[4]);
 	default:
 		return wrap_close((int)a[0]);
 	}
@@ -76,7 +82,23 @@ long wrap_syscall(long number, ...)
 	case SYS_accept4:
 	case SYS_sendmsg:
 	case SYS_recvmsg:
+	case SYS_sendmmsg:
+	case SYS_recvmmsg:
 		return without_cancellation(number, a);
+	case SYS_write:
+	case SYS_writev:
+	case SYS_sendfile:
+		if (write_refused((int)a[0], 0))
+			return -1;
+		break;
+	case SYS_sendto:
+		if (write_refused((int)a[0], (int)a[3]))
+			return -1;
+		break;
+	case SYS_splice:
+		if (write_refused((int)a[2], 0))
+			return -1;
+		break;
 	case SYS_socket:
 		return wrap_socket((int)a[0], (int)a[1], (int)a[2]);
 	case SYS_setsockopt:
@@ -104,9 +126,11 @@ long wrap_syscall(long number, ...)
 	case SYS_fork:
 		return wrap_fork_by_number(number, a);
 #endif
-	case SYS_clone:
+	case SYS_clone: /* what wrap_vfork.c has left: a fork */
 	case SYS_clone3:
-		return wrap_clone_by_number(number, a);
+		return wrap_fork_by_number(number, a);
+	case SYS_unshare:
+		return wrap_unshare((int)a[0]);
 	case SYS_seccomp:
 		if (a[0] == SECCOMP_SET_MODE_STRICT || (a[0] == SECCOMP_SET_MODE_FILTER && a[2]))
 			process_inert();

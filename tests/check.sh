@@ -150,8 +150,10 @@ if [ -e "$out/gcc/closesided" ]; then
 	build_step "make distcheck" distcheck
 	test_step "wire tests" gcc WIRE_TESTS
 	test_step "programs with and without the shim" gcc SHIM_TESTS
+	test_step "a sample of other programs' test suites" gcc SUITE_TESTS
 else
-	without gcc "make distcheck" "wire tests" "programs with and without the shim"
+	without gcc "make distcheck" "wire tests" "programs with and without the shim" \
+		"a sample of other programs' test suites"
 fi
 if [ -e "$out/gcc/closesided" ] && [ -e "$out/asan/closesided" ]; then
 	test_step "some wire tests, the daemon under sanitizers" gcc WIRE_SAMPLE \

@@ -1,26 +1,31 @@
 # See tests/README.md for what a test program must do. Add a test to the list of its folder.
 UNIT_TESTS =
 CONF_TESTS =
+FUZZ_TESTS =
 WIRE_TESTS =
 SHIM_TESTS =
+SUITE_TESTS =
 LINT_TESTS =
 BENCHES =
 
 include tests/unit/local.mk
 include tests/conf/local.mk
+include tests/fuzz/local.mk
 include tests/wire/local.mk
+include tests/soak/local.mk
 include tests/shim/local.mk
+include tests/suites/local.mk
 include tests/lint/local.mk
 include tests/bench/local.mk
 
 # The first to go are the longest.
 if RUN_WIRE_TESTS
-TESTS += $(WIRE_TESTS) $(SHIM_TESTS)
+TESTS += $(SUITE_TESTS) $(WIRE_TESTS) $(SHIM_TESTS)
 endif
-TESTS += $(CONF_TESTS) $(UNIT_TESTS)
+TESTS += $(CONF_TESTS) $(UNIT_TESTS) $(FUZZ_TESTS)
 
 EXTRA_DIST += tests/README.md tests/driver tests/check.sh tests/demo.sh \
-	$(CONF_TESTS) $(WIRE_TESTS) $(SHIM_TESTS) $(LINT_TESTS) $(BENCHES)
+	$(CONF_TESTS) $(WIRE_TESTS) $(SHIM_TESTS) $(SUITE_TESTS) $(LINT_TESTS) $(BENCHES)
 
 TEST_EXTENSIONS = .sh
 LOG_DRIVER = $(top_srcdir)/tests/driver

@@ -13,7 +13,10 @@ listed()
 for file in $(sources 'tests/unit/test_*.c'); do
 	expect_silence "$file is in the list" listed unit "${file%.c}"
 done
-for folder in conf wire shim lint bench; do
+for file in $(sources 'tests/fuzz/fuzz_*.c'); do
+	expect_silence "$file is in the list" listed fuzz "${file%.c}"
+done
+for folder in conf wire soak shim suites lint bench; do
 	for file in $(sources "tests/$folder/*.sh"); do
 		expect_silence "$file is in the list" listed "$folder" "$file"
 	done

@@ -45,15 +45,30 @@ int pair_listen(void)
 	die("bind");
 }
 
-int pair_connect(int listener)
+int pair_socket(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	if (fd < 0)
+		die("socket");
+	return fd;
+}
+
+void pair_connect_to(int fd, int listener)
 {
 	struct sockaddr_in addr;
 	socklen_t len = sizeof(addr);
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
-	if (fd < 0 || getsockname(listener, (struct sockaddr *)&addr, &len) != 0 ||
+	if (getsockname(listener, (struct sockaddr *)&addr, &len) != 0 ||
 	    connect(fd, (struct sockaddr *)&addr, len) != 0)
 		die("connect");
+}
+
+int pair_connect(int listener)
+{
+	int fd = pair_socket();
+
+	pair_connect_to(fd, listener);
 	return fd;
 }
 
@@ -107,6 +122,22 @@ void pair_hear_eof(const char *name, int client)
 	printf("%s: read %zu, then %s\n", name, have, got == 0 ? "EOF" : strerrorname_np(errno));
 	if (close(client) != 0)
 		die("close of the client");
+}
+
+void pair_serve(void)
+{
+	struct pair p = pair_open(false);
+
+	pair_say_bye(p.server);
+	saw("close", close(p.server));
+	pair_hear_bye("client", p.client);
+}
+
+void pair_look(int client)
+{
+	char c;
+
+	saw("the client sees", recv(client, &c, 1, MSG_DONTWAIT | MSG_PEEK));
 }
 
 bool is_open(int fd)

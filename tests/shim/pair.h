@@ -28,6 +28,9 @@ long saw(const char *name, long result);
 /* A listening socket on 127.0.0.1; the kernel's next free port of 8000-8999. */
 int pair_listen(void);
 
+int pair_socket(void);
+void pair_connect_to(int fd, int listener);
+
 /* Connects to the listener; *client is filled in, the rest is for accept(). */
 int pair_connect(int listener);
 
@@ -43,6 +46,12 @@ void pair_hear_bye(const char *name, int client);
 
 /* The same, but waits for EOF (or a reset) and prints that too. */
 void pair_hear_eof(const char *name, int client);
+
+/* A whole connection: the server says bye and closes, the client hears it. What a policy steers. */
+void pair_serve(void);
+
+/* Nothing has come to the client, and no end either: prints what it sees. */
+void pair_look(int client);
 
 /* Is this number open? By fcntl(F_GETFD). */
 bool is_open(int fd);

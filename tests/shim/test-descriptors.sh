@@ -5,9 +5,24 @@
 . "$(dirname "$0")/lib.sh"
 
 cases_init
-for how in closefrom close_range cloexec loop; do
+for how in closefrom close_range unshare cloexec loop walk holes beyond daemon double-fork-daemon; do
 	same "close_all $how" 3 "$cases/close_all" $how
 done
-# The copies of other threads remain: no close of a connection as far as anyone can tell.
-same "close_all unshare" 0 "$cases/close_all" unshare
+
+# They want the number that our channel has, and have it; the channel goes on elsewhere, or anew.
+for how in dup2 dup3 dupfd dupfd-cloexec dup3-by-number open close close-by-number use; do
+	same "channel_number $how" 6 "$cases/channel_number" $how
+done
+# What no wrapper sees costs the channel; a second later there is another.
+for how in raw-close raw-dup3; do
+	same "channel_number $how" 2 "$cases/channel_number" $how
+done
+
+for how in dup dup2 dup3 dupfd dupfd-cloexec dup-by-number dup3-by-number dupfd-by-number over many; do
+	same "duplicates $how" 2 "$cases/duplicates" $how
+done
+same "duplicates not-at-all" 1 "$cases/duplicates" not-at-all
+same "duplicates commands" 1 "$cases/duplicates" commands
+
+same "bad_pointers" 3 "$cases/bad_pointers"
 finish

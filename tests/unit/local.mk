@@ -8,6 +8,7 @@ UNIT_TESTS += \
 	tests/unit/test_custody_judge \
 	tests/unit/test_endpoint \
 	tests/unit/test_filter \
+	tests/unit/test_forks \
 	tests/unit/test_glob \
 	tests/unit/test_holders \
 	tests/unit/test_parse \
@@ -26,6 +27,7 @@ endif
 check_PROGRAMS += $(UNIT_TESTS)
 
 # The shim's tables are linked in: in a preloaded library no sanitizer sees the threads.
+tests_unit_test_forks_SOURCES = tests/unit/test_forks.c shim/forks.c
 tests_unit_test_holders_SOURCES = tests/unit/test_holders.c shim/holders.c
 tests_unit_test_shim_SOURCES = tests/unit/test_shim.c $(libcloseside_la_SOURCES)
 tests_unit_test_slots_SOURCES = tests/unit/test_slots.c shim/slots.c

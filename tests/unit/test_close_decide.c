@@ -295,24 +295,76 @@ static void every_word_is_there(void **state)
 		assert_non_null(close_action_word((enum close_action)i));
 		assert_non_null(close_action_text((enum close_action)i));
 	}
-	for (int i = 0; i < CLOSE_REASON_COUNT; i++)
+	for (int i = 0; i < CLOSE_REASON_COUNT; i++) {
+		assert_non_null(close_reason_word((enum close_reason)i));
 		assert_non_null(close_reason_text((enum close_reason)i));
+	}
 	assert_string_equal(close_action_word(CLOSE_ACTION_COUNT), "unknown");
 	assert_string_equal(close_action_text(CLOSE_ACTION_COUNT), "unknown");
+	assert_string_equal(close_reason_word(CLOSE_REASON_COUNT), "unknown");
 	assert_string_equal(close_reason_text(CLOSE_REASON_COUNT), "unknown");
 	assert_string_equal(close_side_word(SIDE_PEER), "peer");
 	assert_string_equal(close_side_word(SIDE_COUNT), "unknown");
 }
 
+struct missed_row {
+	const char *name, *policy;
+	struct close_facts facts;
+	enum close_reason why;
+};
+
+static const struct missed_row missed_rows[] = {
+	{"missed: no policy", NULL, FACTS(ESTABLISHED), WHY_APP},
+	{"missed: close-first = app", "time-wait=none", FACTS(ESTABLISHED), WHY_APP},
+	{"missed: handed over", PEER_NONE, FACTS(ESTABLISHED), WHY_PEER_FIRST},
+	{"missed: shared", PEER_NONE, SHARED(ESTABLISHED), WHY_SHARED},
+	{"missed: deferred is not", PEER_NONE, FACTS(ESTABLISHED, .deferred = true), WHY_DEFERRED},
+	{"missed: the program's linger", PEER_NONE, FACTS(ESTABLISHED, .app_linger = true),
+	 WHY_APP_LINGER},
+	{"missed: the policy's linger", PEER ",linger=2s", FACTS(ESTABLISHED), WHY_LINGER},
+	{"missed: idle, whatever time-wait says", PEER_NONE, FACTS(ESTABLISHED, .idle_ms = 5000),
+	 WHY_IDLE},
+	{"missed: in vain", PEER_NONE, FACTS(ESTABLISHED, .vain = true), WHY_VAIN},
+	{"missed: unsafe", PEER_NONE, FACTS(ESTABLISHED, .unsafe = true), WHY_UNSAFE},
+	{"missed: no daemon", PEER_NONE, NO_DAEMON(ESTABLISHED), WHY_NO_DAEMON},
+	{"missed: shut down before", PEER_NONE, FACTS(FIN_WAIT2), WHY_SHUT},
+	{"missed: shut down before, and now a TIME_WAIT", PEER_NONE, FACTS(CLOSE), WHY_SHUT},
+	{"missed: reset is not", PEER_NONE, FACTS(CLOSE, .ended = true), WHY_STATE},
+	{"missed: the peer closed first", PEER_NONE, FACTS(CLOSE_WAIT), WHY_PEER_CLOSED},
+	{"missed: never opened is not", PEER_NONE, FACTS(SYN_SENT), WHY_STATE},
+};
+
+static enum close_action obstacle(const struct policy_terms *terms, const struct close_facts *facts,
+				  enum close_reason *why)
+{
+	*why = close_obstacle(terms, facts);
+	return close_decide(terms, facts, NULL);
+}
+
+static void missed_row(void **state)
+{
+	const struct missed_row *missed = *state;
+	struct row row = {.policy = missed->policy, .facts = missed->facts};
+	enum close_reason why;
+	enum close_action action = decide(&row, &why, obstacle);
+
+	assert_string_equal(close_reason_word(why), close_reason_word(missed->why));
+	assert_int_equal(action == CLOSE_HAND_OVER, why == WHY_PEER_FIRST);
+	assert_false(action == CLOSE_HAND_OVER && close_reason_missed(why));
+}
+
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_SIZE(close_rows) + ARRAY_SIZE(shutdown_rows) + 2];
+	struct CMUnitTest tests[ARRAY_SIZE(close_rows) + ARRAY_SIZE(shutdown_rows) +
+				ARRAY_SIZE(missed_rows) + 2];
 	size_t n = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(close_rows); i++)
 		tests[n++] = unit_row(close_rows[i].name, close_row, &close_rows[i]);
 	for (size_t i = 0; i < ARRAY_SIZE(shutdown_rows); i++)
 		tests[n++] = unit_row(shutdown_rows[i].name, shutdown_row, &shutdown_rows[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(missed_rows); i++)
+		tests[n++] = unit_row(missed_rows[i].name, missed_row, &missed_rows[i]);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(what_never_happens);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(every_word_is_there);
 	return cmocka_run_group_tests_name("close_decide", tests, NULL, NULL);

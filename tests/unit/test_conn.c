@@ -22,7 +22,7 @@ static int setup(void **state)
 {
 	static struct fixture fixture;
 
-	fixture.conns = conns_new(MAX, PER_OWNER);
+	fixture.conns = conns_new(MAX, PER_OWNER, NULL);
 	fixture.root = owner(10, 1, 0);
 	fixture.parent = owner(20, 1, 1000);
 	fixture.child = owner(21, 20, 1001);

@@ -175,9 +175,10 @@ static void a_network_never_contains_the_unknown(void **state)
 	assert_false(cidr_contains(&broken, &ep));
 }
 
+/* The last: not all of its prefix is of mapped addresses. */
 static const char *const network_texts[] = {
 	"10.0.0.0/8", "0.0.0.0/0",   "192.0.2.1",    "2001:db8::/32",
-	"::/0",	      "2001:db8::1", "192.0.2.0/31",
+	"::/0",	      "2001:db8::1", "192.0.2.0/31", "::ffff:10.0.0.0/40",
 };
 
 static void networks_read_back(void **state)

@@ -106,24 +106,6 @@ static void a_fork_shares_the_table(void **state)
 	assert_true(holder_release(8));
 }
 
-static void a_fork_in_between_is_noticed(void **state)
-{
-	struct fork_mark mark = fork_mark();
-
-	(void)state;
-	assert_false(fork_mark_passed(mark));
-	fork_begin();
-	assert_true(fork_mark_passed(mark));
-	assert_true(fork_mark_passed(fork_mark())); /* under way */
-	fork_end();
-	assert_true(fork_mark_passed(mark));
-	assert_false(fork_mark_passed(fork_mark()));
-	assert_false(fork_reset()); /* in a child: its fork was not announced */
-	fork_begin();
-	assert_true(fork_reset());
-	assert_false(fork_mark_passed(fork_mark()));
-}
-
 enum { THREADS = 4, ROUNDS = 100000 };
 
 static _Atomic int sole_releases;
@@ -164,7 +146,6 @@ int main(void)
 		cmocka_unit_test(pinned_is_shared_for_good),
 		cmocka_unit_test(what_was_not_made_is_taken_back),
 		cmocka_unit_test(a_fork_shares_the_table),
-		cmocka_unit_test(a_fork_in_between_is_noticed),
 		cmocka_unit_test(threads_never_count_too_few),
 	};
 

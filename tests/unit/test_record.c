@@ -55,6 +55,7 @@ static void what_is_out_of_range_is_refused(void **state)
 	REFUSED(state, STATE_COUNT);
 	REFUSED(action, CLOSE_ACTION_COUNT);
 	REFUSED(side, SIDE_COUNT);
+	REFUSED(why, CLOSE_REASON_COUNT);
 	REFUSED(close_first, FIRST_SELF + 1);
 	REFUSED(local.family, AF_UNIX);
 	REFUSED(local.addr[0], 1); /* an IPv4 address that is not mapped */

@@ -41,7 +41,7 @@ static void counts_go_to_all_three(void **state)
 	(void)state;
 	book_name_policy(book, 7, "web");
 	account.policy = book_policy_slot(book, 7);
-	account.tag = book_tag_slot(book, "run1", 4);
+	account.tag = book_tag_slot(book, "run1", 4, 0);
 	BOOK_ADD(book, account, opens, 2);
 	assert_int_equal(book->all.opens, 2);
 	assert_int_equal(book->policy[account.policy].tally.opens, 2);
@@ -69,14 +69,14 @@ static void strange_ids_leave_room_for_the_configs(void **state)
 static void a_tag_that_is_in_use_keeps_its_slot(void **state)
 {
 	struct book *book = book_new();
-	uint16_t first = book_tag_slot(book, "first", 5);
+	uint16_t first = book_tag_slot(book, "first", 5, 0);
 	char tag[16];
 
 	(void)state;
 	book->tag[first].sessions = 1;
 	for (unsigned int i = 0; i < 10 * BOOK_TAGS; i++) {
 		snprintf(tag, sizeof(tag), "t%u", i);
-		assert_int_not_equal(book_tag_slot(book, tag, strlen(tag)), first);
+		assert_int_not_equal(book_tag_slot(book, tag, strlen(tag), 0), first);
 	}
 	assert_int_equal(book_find_tag(book, "first", 5), first);
 	book_free(book);

@@ -50,9 +50,9 @@ def hello(version=VERSION, size=1024, magic=MAGIC, options=b""):
 
 
 def record(kind, cookie=0, **members):
-    return Record(magic=MAGIC, version=VERSION, type=kind, role=ROLE_SERVER, cookie=cookie,
-                  state=ESTABLISHED, action=ACTION_HAND_OVER, fd=9, grace_ms=30000,
-                  time_wait_ms=-1, drain_max_ms=1000, close_first=1, **members)
+    usual = dict(role=ROLE_SERVER, state=ESTABLISHED, action=ACTION_HAND_OVER, fd=9, grace_ms=30000,
+                 time_wait_ms=-1, drain_max_ms=1000, close_first=1)
+    return Record(magic=MAGIC, version=VERSION, type=kind, cookie=cookie, **{**usual, **members})
 
 
 class Session:
@@ -138,6 +138,22 @@ def at_eof(peer, seconds=0):
 
 
 # --- WHAT ---
+
+def endpoint(address):
+    packed = bytes(10) + b"\xff\xff" + socket.inet_aton(address[0])
+    return Endpoint((ctypes.c_uint8 * 16)(*packed), address[1], socket.AF_INET)
+
+
+def other_end_later(path, _):
+    """close-first = self: the hand-over comes before the record that opens its other end."""
+    sock, peer = connection()
+    here, there = endpoint(sock.getsockname()), endpoint(sock.getpeername())
+    server, client = Session(path), Session(path)
+    hand_over(server, sock, local=here, remote=there, grace_ms=600000)
+    held = not at_eof(peer) and server.is_alive()
+    client.send(record(OPEN, cookie(peer), local=there, remote=here, fd=peer.fileno(), close_first=2))
+    return {"held": held, "eof": at_eof(peer, 20)}
+
 
 def no_hello(path, _):
     """Each in place of a hello: none of them is served."""
@@ -245,16 +261,17 @@ def not_asked(path, _):
 
 
 def several(path, number):
-    """So many descriptors in each of 20 messages: the first is taken, the rest is closed."""
+    """So many descriptors in each of 20 messages: none is taken, the session ends."""
     session = Session(path)
     peers = []
     for i in range(20):
         sock, peer = connection()
-        session.send(record(HAND_OVER, cookie(sock)), sock.fileno(), *([0] * (number - 1)))
+        session.try_send(record(HAND_OVER, cookie(sock)), sock.fileno(), *([0] * (number - 1)))
         sock.close()
         peers.append(peer)
     alive = session.is_alive()
-    return {"served": session.served, "alive": alive, "held": sum(not at_eof(p) for p in peers)}
+    return {"served": session.served, "alive": alive,
+            "held": sum(not at_eof(p, 10) for p in peers)}
 
 
 def lingering(path, number):

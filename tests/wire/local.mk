@@ -23,6 +23,7 @@ WIRE_TESTS += \
 	tests/wire/test-options.sh \
 	tests/wire/test-selectors.sh \
 	tests/wire/test-report.sh \
+	tests/wire/test-missed.sh \
 	tests/wire/test-service.sh \
 	tests/wire/test-demo.sh \
 	tests/wire/test-close-cost.sh

@@ -23,6 +23,16 @@ actor_serve plain 8000 line sleep:50 "send:$body" close
 runs plain 8000 5
 at_most 1 "$whole" "plain: the answer is lost"
 
+# And one that closes without a word.
+without_a_word() {
+	actor_connect "$A4" "$2" 5 --together text:POST trickle:2000 close >"$dir/$1.out"
+	is 5 "$(lines_count "$dir/$1.out" '.error != null')" \
+		"$1: the server closes without a word, so who sends on is told that nobody reads"
+}
+
+actor_serve plain-mute 7999 line sleep:50 close
+without_a_word plain-mute 7999
+
 daemon_start a <<-END
 	defaults { close-first = peer  grace-learn = no }
 	policy short { local-port = 8001  grace = 50ms }
@@ -30,6 +40,8 @@ daemon_start a <<-END
 	policy long  { local-port = 8003  grace = 4s }
 	policy none  { local-port = 8004  grace = 100ms  time-wait = none }
 	policy bound { local-port = 8005  grace = 100ms  drain-max = 700ms }
+	policy mute  { local-port = 8006  grace = 20s }
+	policy defer { local-port = 8007  grace = 20s  half-close = defer }
 END
 steer a
 runners=()
@@ -51,6 +63,12 @@ capture_mark a
 
 at_least 1 "$(ctl a status custody.drained_bytes)" "what was drained is counted"
 note "drained: $(ctl a status custody.drained_bytes) bytes"
+
+actor_serve mute 8006 line sleep:50 close
+without_a_word mute 8006
+actor_serve defer 8007 line sleep:50 shut_rdwr close
+without_a_word defer 8007
+capture_mark a
 
 # drain-max bounds it.
 actor_serve bound 8005 line sleep:50 "send:$body" close

@@ -112,9 +112,10 @@ attempt not_asked
 answered '[true,true]' '[.served, .alive]' "a descriptor where none belongs, none where one does: the session goes on"
 is 7 "$bad" "each is counted"
 
-for number in 2 5 50; do
+for number in 2 5 253; do
 	attempt several $number
-	answered '[true,true,20]' '[.served, .alive, .held]' "$number descriptors at once: the first is held"
+	answered '[true,false,0]' '[.served, .alive, .held]' "$number descriptors at once: the session is ended"
+	is 1 "$bad" "it is counted"
 done
 served "wrong descriptors"
 
