@@ -5,20 +5,23 @@ SHIM_TESTS += \
 	tests/shim/test-exits.sh \
 	tests/shim/test-processes.sh \
 	tests/shim/test-shutdown.sh \
-	tests/shim/test-sockets.sh
+	tests/shim/test-sockets.sh \
+	tests/shim/test-spawn-cost.sh
 
 SHIM_CASES = \
 	tests/shim/bad_pointers \
 	tests/shim/channel_number \
 	tests/shim/close_all \
 	tests/shim/duplicates \
-	tests/shim/exits \
-	tests/shim/forks \
 	tests/shim/epoll_sets \
 	tests/shim/epoll_threads \
-	tests/shim/sock_kinds \
-	tests/shim/shut_write \
+	tests/shim/exits \
+	tests/shim/forks \
+	tests/shim/limits \
 	tests/shim/rights \
+	tests/shim/shut_write \
+	tests/shim/sock_kinds \
+	tests/shim/spawner \
 	tests/shim/spawns
 
 # A case is its program, one source and what they share.
@@ -59,5 +62,9 @@ check_LTLIBRARIES = tests/shim/early_late.la
 tests_shim_early_late_la_SOURCES = tests/shim/early_late.c $(case_shared)
 tests_shim_early_late_la_CFLAGS = $(AM_CFLAGS) -fPIC
 tests_shim_early_late_la_LDFLAGS = -avoid-version -module -shared -rpath /nowhere
+tests_shim_limits_SOURCES = tests/shim/limits.c $(case_shared)
+tests_shim_limits_LDADD = $(case_libs)
+tests_shim_spawner_SOURCES = tests/shim/spawner.c $(case_shared)
+tests_shim_spawner_LDADD = $(case_libs)
 
 EXTRA_DIST += tests/shim/lib.sh
