@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "shim/channel.h"
 
+#include "shim/clock.h"
 #include "shim/process.h"
 #include "shim/publish.h"
 #include "shim/raw.h"
 #include "shim/rules.h"
 #include "shim/slots.h"
 #include "shim/sock.h"
+#include "shim/turn.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,7 +31,8 @@ enum {
 static _Atomic int number = -1;
 static _Atomic uint64_t identity; /* SO_COOKIE of the socket: the number alone proves nothing */
 static _Atomic bool up;		  /* false: broken, but the number is still ours */
-static _Atomic bool opening;
+static _Atomic uint64_t instance; /* the daemon's that it leads to; 0: not known yet */
+static _Atomic int opening;	  /* the thread that opens it, or 0 */
 static _Atomic uint64_t last_try_ms;
 
 static _Atomic(struct session_page *) session;
@@ -54,7 +57,7 @@ static bool is_ours(int fd)
 static bool is_ours_still(int fd)
 {
 	static _Atomic uint64_t asked_ms;
-	uint64_t now = wire_now_ms();
+	uint64_t now = clock_now_ms();
 
 	if (atomic_load_explicit(&asked_ms, memory_order_relaxed) == now)
 		return true;
@@ -126,9 +129,12 @@ static int connect_daemon(void)
 
 static bool say_hello(int fd)
 {
-	struct wire_hello hello = {
-		.magic = WIRE_MAGIC, .version = WIRE_VERSION, .size = sizeof(hello)};
+	/* One thread opens the channel at a time; a signal handler's stack may be small. */
+	static struct wire_hello hello;
 	struct rlimit limit;
+
+	hello = (struct wire_hello){
+		.magic = WIRE_MAGIC, .version = WIRE_VERSION, .size = sizeof(hello)};
 
 	if (raw(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &limit) == 0)
 		hello.nofile = limit.rlim_cur > UINT32_MAX ? UINT32_MAX : (uint32_t)limit.rlim_cur;
@@ -162,31 +168,35 @@ static void forget_session(void)
 
 static bool due(void)
 {
-	uint64_t now = wire_now_ms(), last = atomic_load(&last_try_ms);
+	uint64_t last = atomic_load(&last_try_ms);
 
-	if (last != 0 && now - last < RETRY_MS)
-		return false;
-	atomic_store(&last_try_ms, now);
-	return true;
+	return last == 0 || clock_now_ms() - last >= RETRY_MS;
 }
 
 void channel_open(void)
 {
-	int fd;
+	int by = atomic_load(&opening), fd;
 
-	if (atomic_load(&up) || atomic_exchange(&opening, true))
+	if (atomic_load(&up) || (!by && !due()))
 		return;
-	if (!atomic_load(&up) && due() && (fd = connect_daemon()) >= 0) {
+	if (by || !atomic_compare_exchange_strong(&opening, &by, turn_self())) {
+		turn_await(&opening, by, by);
+		return;
+	}
+	atomic_store(&last_try_ms, clock_now_ms());
+	if (!atomic_load(&up) && (fd = connect_daemon()) >= 0) {
 		if (say_hello(fd)) {
 			forget_session();
 			settle(fd);
+			atomic_store(&instance, rules_instance());
 			atomic_store(&up, true);
 			publish_all();
 		} else {
 			raw(SYS_close, fd);
 		}
 	}
-	atomic_store(&opening, false);
+	atomic_store(&opening, 0);
+	turn_done(&opening);
 }
 
 /* Mapped elsewhere and found good first, for what fails half-way must not leave a hole. A thread
@@ -261,12 +271,26 @@ static _Atomic int32_t *credits(void)
 	return page ? &page->credits : &credits_start;
 }
 
+/* A daemon that stands still and cannot be killed keeps its end open, but another has taken its
+ * place: what were sent to the old one would wait there. */
+static void follow_daemon(uint64_t now)
+{
+	uint64_t before = 0;
+
+	if (!atomic_load(&up) || atomic_compare_exchange_strong(&instance, &before, now))
+		return;
+	if (before != now)
+		atomic_store(&up, false);
+}
+
 bool channel_ready(void)
 {
+	uint64_t now = rules_instance();
 	int fd;
 
-	if (!rules_daemon_alive())
+	if (!now)
 		return false;
+	follow_daemon(now);
 	fd = usable();
 	if (fd < 0)
 		return false;
@@ -348,7 +372,9 @@ static bool send_fd(int fd, const struct wire_record *record, int passed)
 	if (sent == sizeof(*record))
 		return true;
 	atomic_fetch_add(left, 1);
-	note_error(sent);
+	/* Of two threads that close the same number, one may be late: that is not our trouble. */
+	if (sent != -EBADF || !is_ours(fd))
+		note_error(sent);
 	return false;
 }
 
@@ -379,7 +405,7 @@ void channel_forget(void)
 	session_place = NULL;
 	atomic_store(&number, -1);
 	atomic_store(&up, false);
-	atomic_store(&opening, false);
+	atomic_store(&opening, 0);
 	atomic_store(&last_try_ms, 0);
 	forget_session();
 }

@@ -1,6 +1,11 @@
 # Small programs, one for each way in which interposers fail, compared with and without the shim.
 SHIM_TESTS += \
 	tests/shim/test-descriptors.sh \
+	tests/shim/test-languages.sh \
+	tests/shim/test-libraries.sh \
+	tests/shim/test-sandboxes.sh \
+	tests/shim/test-seccomp.sh \
+	tests/shim/test-servers.sh \
 	tests/shim/test-epoll.sh \
 	tests/shim/test-exits.sh \
 	tests/shim/test-processes.sh \
@@ -18,7 +23,11 @@ SHIM_CASES = \
 	tests/shim/exits \
 	tests/shim/forks \
 	tests/shim/limits \
+	tests/shim/plugins \
 	tests/shim/rights \
+	tests/shim/rounds \
+	tests/shim/sandbox \
+	tests/shim/seccomp \
 	tests/shim/shut_write \
 	tests/shim/sock_kinds \
 	tests/shim/spawner \
@@ -48,6 +57,14 @@ tests_shim_epoll_threads_SOURCES = tests/shim/epoll_threads.c $(case_shared)
 tests_shim_epoll_threads_LDADD = $(case_libs)
 tests_shim_sock_kinds_SOURCES = tests/shim/sock_kinds.c $(case_shared)
 tests_shim_sock_kinds_LDADD = $(case_libs)
+tests_shim_sandbox_SOURCES = tests/shim/sandbox.c $(case_shared)
+tests_shim_sandbox_LDADD = $(case_libs)
+tests_shim_seccomp_SOURCES = tests/shim/seccomp.c tests/shim/filter.c tests/shim/filter.h $(case_shared)
+tests_shim_seccomp_LDADD = $(case_libs)
+tests_shim_plugins_SOURCES = tests/shim/plugins.c $(case_shared)
+tests_shim_plugins_LDADD = $(case_libs)
+tests_shim_rounds_SOURCES = tests/shim/rounds.c $(case_shared)
+tests_shim_rounds_LDADD = $(case_libs)
 tests_shim_rights_SOURCES = tests/shim/rights.c $(case_shared)
 tests_shim_rights_LDADD = $(case_libs)
 tests_shim_exits_SOURCES = tests/shim/exits.c $(case_shared)
@@ -67,4 +84,6 @@ tests_shim_limits_LDADD = $(case_libs)
 tests_shim_spawner_SOURCES = tests/shim/spawner.c $(case_shared)
 tests_shim_spawner_LDADD = $(case_libs)
 
-EXTRA_DIST += tests/shim/lib.sh
+EXTRA_DIST += tests/shim/lib.sh tests/shim/plugin.c tests/shim/plugin.h \
+	tests/shim/Speak.java tests/shim/speak.mjs tests/shim/speak.pl tests/shim/speak.py \
+	tests/shim/speak.rb
