@@ -1,16 +1,17 @@
 # Small programs, one for each way in which interposers fail, compared with and without the shim.
 SHIM_TESTS += \
 	tests/shim/test-descriptors.sh \
+	tests/shim/test-epoll.sh \
+	tests/shim/test-exits.sh \
 	tests/shim/test-languages.sh \
 	tests/shim/test-libraries.sh \
+	tests/shim/test-processes.sh \
 	tests/shim/test-sandboxes.sh \
 	tests/shim/test-seccomp.sh \
 	tests/shim/test-servers.sh \
-	tests/shim/test-epoll.sh \
-	tests/shim/test-exits.sh \
-	tests/shim/test-processes.sh \
 	tests/shim/test-shutdown.sh \
 	tests/shim/test-sockets.sh \
+	tests/shim/test-spawn-cost.sh \
 	tests/shim/test-threads.sh
 
 SHIM_CASES = \
@@ -23,6 +24,7 @@ SHIM_CASES = \
 	tests/shim/epoll_threads \
 	tests/shim/exits \
 	tests/shim/forks \
+	tests/shim/limits \
 	tests/shim/plugins \
 	tests/shim/rights \
 	tests/shim/rounds \
@@ -32,6 +34,7 @@ SHIM_CASES = \
 	tests/shim/signals \
 	tests/shim/sock_calls \
 	tests/shim/sock_kinds \
+	tests/shim/spawner \
 	tests/shim/spawns \
 	tests/shim/threads
 
@@ -89,6 +92,10 @@ check_LTLIBRARIES = tests/shim/early_late.la
 tests_shim_early_late_la_SOURCES = tests/shim/early_late.c $(case_shared)
 tests_shim_early_late_la_CFLAGS = $(AM_CFLAGS) -fPIC
 tests_shim_early_late_la_LDFLAGS = -avoid-version -module -shared -rpath /nowhere
+tests_shim_limits_SOURCES = tests/shim/limits.c $(case_shared)
+tests_shim_limits_LDADD = $(case_libs)
+tests_shim_spawner_SOURCES = tests/shim/spawner.c $(case_shared)
+tests_shim_spawner_LDADD = $(case_libs)
 
 EXTRA_DIST += tests/shim/lib.sh tests/shim/plugin.c tests/shim/plugin.h \
 	tests/shim/Speak.java tests/shim/speak.mjs tests/shim/speak.pl tests/shim/speak.py \
