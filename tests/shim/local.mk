@@ -11,7 +11,8 @@ SHIM_TESTS += \
 	tests/shim/test-processes.sh \
 	tests/shim/test-shutdown.sh \
 	tests/shim/test-sockets.sh \
-	tests/shim/test-spawn-cost.sh
+	tests/shim/test-spawn-cost.sh \
+	tests/shim/test-stdio.sh
 
 SHIM_CASES = \
 	tests/shim/bad_pointers \
