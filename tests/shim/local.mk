@@ -9,7 +9,8 @@ SHIM_TESTS += \
 	tests/shim/test-seccomp.sh \
 	tests/shim/test-servers.sh \
 	tests/shim/test-shutdown.sh \
-	tests/shim/test-sockets.sh
+	tests/shim/test-sockets.sh \
+	tests/shim/test-web-servers.sh
 
 SHIM_CASES = \
 	tests/shim/bad_pointers \
@@ -60,6 +61,6 @@ tests_shim_epoll_threads_LDADD = $(case_libs)
 tests_shim_sock_kinds_SOURCES = tests/shim/sock_kinds.c $(case_shared)
 tests_shim_sock_kinds_LDADD = $(case_libs)
 
-EXTRA_DIST += tests/shim/lib.sh tests/shim/plugin.c tests/shim/plugin.h \
+EXTRA_DIST += tests/shim/lib.sh tests/shim/served.sh tests/shim/plugin.c tests/shim/plugin.h \
 	tests/shim/Speak.java tests/shim/speak.mjs tests/shim/speak.pl tests/shim/speak.py \
 	tests/shim/speak.rb
