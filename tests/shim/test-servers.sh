@@ -34,7 +34,7 @@ ssh_work() {
 		# shellcheck disable=SC2016 # the other end expands it
 		in_ns a timeout 30 ssh -q -F none -i "$dir/ssh/key" -p 8022 -o BatchMode=yes \
 			-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null root@127.0.0.1 \
-			'cat | wc -c; echo $LOGNAME; exit '$i < <(head -c $((i * 100000)) /dev/zero)
+			'cat | wc -c; echo $LOGNAME; exit '"$i" < <(head -c $((i * 100000)) /dev/zero)
 		echo "exit status $?"
 	done
 	grep -ciE 'killed|fatal|violation' "$dir/sshd.log"
