@@ -8,6 +8,7 @@
 #include "shim/rules.h"
 #include "shim/slots.h"
 #include "shim/sock.h"
+#include "shim/turn.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -30,7 +31,8 @@ enum {
 static _Atomic int number = -1;
 static _Atomic uint64_t identity; /* SO_COOKIE of the socket: the number alone proves nothing */
 static _Atomic bool up;		  /* false: broken, but the number is still ours */
-static _Atomic bool opening;
+static _Atomic uint64_t instance; /* the daemon's that it leads to; 0: not known yet */
+static _Atomic int opening;	  /* the thread that opens it, or 0 */
 static _Atomic uint64_t last_try_ms;
 
 static _Atomic(struct session_page *) session;
@@ -38,6 +40,15 @@ static _Atomic(struct session_page *) session;
  * unmapped, but it can be replaced. */
 static struct session_page *session_place;
 static _Atomic int32_t credits_start = WIRE_CREDITS_START;
+
+/* Threads have tables of their own: our number may mean something else in each of them, so that it
+ * is looked at before each use, and what is not ours here may still be ours elsewhere. */
+static _Atomic bool several_tables;
+
+void channel_tables_part(void)
+{
+	atomic_store(&several_tables, true);
+}
 
 static int channel_fd(void)
 {
@@ -57,7 +68,8 @@ static bool is_ours_still(int fd)
 	static _Atomic uint64_t asked_ms;
 	uint64_t now = clock_now_ms();
 
-	if (atomic_load_explicit(&asked_ms, memory_order_relaxed) == now)
+	if (atomic_load_explicit(&asked_ms, memory_order_relaxed) == now &&
+	    !atomic_load_explicit(&several_tables, memory_order_relaxed))
 		return true;
 	if (!is_ours(fd))
 		return false;
@@ -68,6 +80,8 @@ static bool is_ours_still(int fd)
 /* Somebody closed or replaced our descriptor behind the wrappers' back: it is theirs now. */
 static void lose_number(int fd)
 {
+	if (atomic_load(&several_tables))
+		return;
 	atomic_store(&up, false);
 	slot_clear(fd);
 	atomic_compare_exchange_strong(&number, &fd, -1);
@@ -164,33 +178,52 @@ static void forget_session(void)
 	atomic_store(&credits_start, WIRE_CREDITS_START);
 }
 
-static bool due(void)
+static bool is_due(void)
 {
-	uint64_t now = clock_now_ms(), last = atomic_load(&last_try_ms);
+	uint64_t last = atomic_load(&last_try_ms);
 
-	if (last != 0 && now - last < RETRY_MS)
-		return false;
-	atomic_store(&last_try_ms, now);
-	return true;
+	return last == 0 || clock_now_ms() - last >= RETRY_MS;
+}
+
+static void try_to_open(void)
+{
+	int fd = channel_fd();
+
+	if (fd >= 0 && atomic_load(&several_tables) && !is_ours(fd))
+		return;
+	atomic_store(&last_try_ms, clock_now_ms());
+	fd = connect_daemon();
+	if (fd < 0)
+		return;
+	if (!say_hello(fd)) {
+		raw(SYS_close, fd);
+		return;
+	}
+	forget_session();
+	settle(fd);
+	atomic_store(&instance, rules_instance());
+	atomic_store(&up, true);
+	publish_all();
 }
 
 void channel_open(void)
 {
-	int fd;
+	int by = atomic_load(&opening);
+	unsigned long signals;
 
-	if (atomic_load(&up) || atomic_exchange(&opening, true))
+	if (atomic_load(&up) || (!by && !is_due()))
 		return;
-	if (!atomic_load(&up) && due() && (fd = connect_daemon()) >= 0) {
-		if (say_hello(fd)) {
-			forget_session();
-			settle(fd);
-			atomic_store(&up, true);
-			publish_all();
-		} else {
-			raw(SYS_close, fd);
-		}
+	signals = raw_block_signals();
+	if (by || !atomic_compare_exchange_strong(&opening, &by, turn_self())) {
+		raw_restore_signals(signals);
+		turn_await(&opening, by, by);
+		return;
 	}
-	atomic_store(&opening, false);
+	if (!atomic_load(&up) && is_due())
+		try_to_open();
+	atomic_store(&opening, 0);
+	turn_done(&opening);
+	raw_restore_signals(signals);
 }
 
 /* Mapped elsewhere and found good first, for what fails half-way must not leave a hole. A thread
@@ -265,12 +298,26 @@ static _Atomic int32_t *credits(void)
 	return page ? &page->credits : &credits_start;
 }
 
+/* A daemon that stands still and cannot be killed keeps its end open, but another has taken its
+ * place: what were sent to the old one would wait there. */
+static void follow_daemon(uint64_t now)
+{
+	uint64_t before = 0;
+
+	if (!atomic_load(&up) || atomic_compare_exchange_strong(&instance, &before, now))
+		return;
+	if (before != now)
+		atomic_store(&up, false);
+}
+
 bool channel_ready(void)
 {
+	uint64_t now = rules_instance();
 	int fd;
 
-	if (!rules_daemon_alive())
+	if (!now)
 		return false;
+	follow_daemon(now);
 	fd = usable();
 	if (fd < 0)
 		return false;
@@ -352,7 +399,10 @@ static bool send_fd(int fd, const struct wire_record *record, int passed)
 	if (sent == sizeof(*record))
 		return true;
 	atomic_fetch_add(left, 1);
-	note_error(sent);
+	/* A program that closes twice, in two threads or in a signal handler, has closed it
+	 * already. */
+	if (sent != -EBADF || !is_ours(fd))
+		note_error(sent);
 	return false;
 }
 
@@ -383,7 +433,7 @@ void channel_forget(void)
 	session_place = NULL;
 	atomic_store(&number, -1);
 	atomic_store(&up, false);
-	atomic_store(&opening, false);
+	atomic_store(&opening, 0);
 	atomic_store(&last_try_ms, 0);
 	forget_session();
 }

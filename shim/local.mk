@@ -18,6 +18,7 @@ libcloseside_la_SOURCES = \
 	shim/slots.c shim/slots.h \
 	shim/sock.c shim/sock.h \
 	shim/steer.c shim/steer.h \
+	shim/turn.c shim/turn.h \
 	shim/user.c shim/user.h \
 	shim/wrap_close.c \
 	shim/wrap_msg.c \

@@ -10,6 +10,7 @@
 #include "shim/rules.h"
 #include "shim/share.h"
 #include "shim/slots.h"
+#include "shim/turn.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -26,6 +27,7 @@ enum { OFF, STARTING, ON, INERT };
 enum { NOFILE_LEAST = 64 }; /* fewer descriptors than that: we take none of them */
 
 static _Atomic int state;
+static _Atomic int starter, starter_pid; /* the thread, while STARTING */
 
 /* One page that a fork wipes and a vfork does not (MADV_WIPEONFORK, Linux 4.14). */
 struct wiped {
@@ -268,26 +270,31 @@ static bool start(void)
 
 bool process_start(void)
 {
-	int now = atomic_load_explicit(&state, memory_order_acquire), saved = errno;
+	int now = atomic_load_explicit(&state, memory_order_acquire), saved = errno, by;
+	unsigned long signals;
 	bool on;
 
-	/* Another thread is starting it: a dozen system calls, so that its policies hold here too.
-	 */
-	for (int i = 0; now == STARTING && i < 1000; i++) {
-		raw(SYS_sched_yield);
+	/* The child of a fork that came amidst it has nobody to wait for. */
+	if (now == STARTING && (!(by = atomic_load(&starter_pid)) || by == raw(SYS_getpid))) {
+		turn_await(&state, STARTING, atomic_load(&starter));
 		now = atomic_load_explicit(&state, memory_order_acquire);
 	}
 	if (now != OFF)
 		return now == ON && process_enter();
-	if (in_vfork_child())
-		return false; /* its parent may start it */
-	if (!process_may_ask())
-		return false;
+	if (in_vfork_child() || !process_may_ask())
+		return false; /* a vfork child's parent may start it */
 	now = OFF;
-	if (!atomic_compare_exchange_strong(&state, &now, STARTING))
+	signals = raw_block_signals();
+	if (!atomic_compare_exchange_strong(&state, &now, STARTING)) {
+		raw_restore_signals(signals);
 		return process_start();
+	}
+	atomic_store(&starter, turn_self());
+	atomic_store(&starter_pid, (int)raw(SYS_getpid));
 	on = start();
 	atomic_store(&state, on ? ON : INERT);
+	turn_done(&state);
+	raw_restore_signals(signals);
 	errno = saved;
 	return on;
 }
@@ -295,11 +302,12 @@ bool process_start(void)
 /* Exactly one thread of the child gets here, since a fork copies one only. */
 static void start_anew(void)
 {
-	if (fork_was_announced())
-		share_inherited();
-	else
+	if (fork_was_announced()) {
+		share_inherited(); /* and its wrapper has reset, or will: see fork_in_child() */
+	} else {
 		share_uncounted();
-	fork_reset();
+		fork_reset();
+	}
 	channel_forget();
 	rules_after_fork();
 	atomic_store(&vforks, 0);
@@ -373,7 +381,6 @@ void process_vfork_end(void)
 
 void process_forked(void)
 {
-	fork_reset();
 	atomic_store(&vforks, 0);
 	atomic_store(&vfork_pid, 0);
 }

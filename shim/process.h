@@ -28,7 +28,7 @@ bool process_is_on(void);
 bool process_is_new(void);
 
 /* No further side effect in this process: a seccomp filter is coming. In a vfork child: in it. What
- * it has open is shared for good, for nobody counts any more what becomes of it. */
+ * the process has open is shared for good, for nobody counts any more what becomes of it. */
 void process_inert(void);
 bool process_is_inert(void);
 bool process_is_sealed(void); /* inert, or such a child: a system call of ours may be the last */
@@ -41,7 +41,7 @@ void process_vfork_end(void);
 /* Inert, or a child that runs in its parent's memory. */
 bool process_is_passive(void);
 
-/* In a fork child, while the shim is off: nothing is under way here. */
+/* In a fork child, while the shim is off: no vfork is under way here. */
 void process_forked(void);
 
 int process_pid(void);

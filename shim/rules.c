@@ -167,6 +167,13 @@ bool rules_daemon_alive(void)
 	return p && !is_stale(p);
 }
 
+uint64_t rules_instance(void)
+{
+	const struct policy_page *p = current_page();
+
+	return p && !is_stale(p) ? p->instance : 0;
+}
+
 unsigned int rules_hint(uint32_t policy, uint8_t role, uint16_t port)
 {
 	struct policy_page *p = current_page();

@@ -137,8 +137,14 @@ static void do_local(const struct closing *c, enum close_action action)
 	}
 }
 
-/* The daemon's duplicate of a deferred shutdown keeps the file alive: the program is to hear
- * nothing more of it, neither from an epoll set nor by SIGIO. */
+/* The daemon has a duplicate, or, with close-first = self, may be taking one to shut it down. */
+static bool has_duplicate(const struct closing *c)
+{
+	return c->facts.deferred || (c->has_policy && c->terms.close_first == FIRST_SELF);
+}
+
+/* The daemon's duplicate keeps the file alive: the program is to hear nothing more of it, neither
+ * from an epoll set nor by SIGIO. */
 static void silence(const struct closing *c)
 {
 	long flags = raw(SYS_fcntl, c->fd, F_GETFL);
@@ -167,7 +173,7 @@ static bool steer(struct closing *c)
 		action = ending_without_daemon(c);
 	}
 	do_local(c, action);
-	if (c->facts.deferred)
+	if (has_duplicate(c))
 		silence(c);
 	publish(c, WIRE_CLOSE, action);
 	return false;
@@ -287,6 +293,31 @@ int steer_shutdown(int fd, int how)
 pass:
 	errno = saved;
 	return libc.shutdown(fd, how);
+}
+
+/* --- disconnecting -----------------------------------------------------------------------------
+ */
+
+/* Its holders stay counted as they were. */
+int steer_disconnect(const struct libc_calls *next, int fd, const struct sockaddr *addr,
+		     socklen_t len)
+{
+	struct slot *slot = slot_at(fd);
+	struct wire_record record;
+	struct closing c;
+	int saved = errno, result;
+	bool known = slot && facts_init(&c, fd, slot, atomic_load(&slot->word)) && facts_gather(&c);
+
+	errno = saved;
+	result = next->connect(fd, addr, len);
+	/* Of a deferred shutdown the daemon sees the end itself. */
+	if (result == 0 && known && !c.facts.deferred) {
+		fill_record(&c, &record, WIRE_CLOSE, CLOSE_PASS);
+		if (c.facts.state != STATE_CLOSE)
+			record.side = SIDE_RESET;
+		channel_publish(&record);
+	}
+	return result;
 }
 
 bool steer_is_shut(int fd)

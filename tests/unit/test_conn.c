@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/conn.h"
 
+#include <limits.h>
 #include <stdbool.h>
 #include <sys/socket.h>
 
@@ -85,8 +86,29 @@ static void a_child_that_serves_it_has_it(void **state)
 	assert_int_equal(conn->pid, 21);
 	assert_int_equal(fixture->parent.count, 0);
 	assert_int_equal(fixture->child.count, 1);
-	conn_owner_gone(fixture->conns, &fixture->parent);
+	conn_owner_gone(fixture->conns, &fixture->parent, UINT_MAX);
 	assert_ptr_equal(conn_find(fixture->conns, 1), conn);
+}
+
+static void what_may_have_ended_without_a_word(void **state)
+{
+	struct fixture *fixture = *state;
+	struct conn *conn = open_one(fixture, &fixture->parent, 1);
+
+	assert_false(conn_may_be_over(conn));
+	fixture->parent.lossy = true;
+	assert_true(conn_may_be_over(conn));
+	fixture->parent.lossy = false;
+	conn_let_go(conn, &fixture->parent);
+	assert_true(conn_may_be_over(conn));
+	conn->custody = CUSTODY_WAITING;
+	assert_false(conn_may_be_over(conn));
+	conn->custody = CUSTODY_NONE;
+	fixture->parent.process.other_netns = true;
+	assert_false(conn_may_be_over(conn));
+	fixture->parent.process.other_netns = false;
+	open_one(fixture, &fixture->child, 1); /* it has it now */
+	assert_false(conn_may_be_over(conn));
 }
 
 static void a_child_that_inherited_it_has_it_once_the_parent_has_let_go(void **state)
@@ -115,9 +137,9 @@ static void an_heir_that_has_gone_inherits_nothing(void **state)
 
 	record.how = 1;
 	conn_open(fixture->conns, &fixture->child, &record, (struct account){0, 0}, 2, &opened);
-	assert_int_equal(conn_owner_gone(fixture->conns, &fixture->child), 0);
+	assert_int_equal(conn_owner_gone(fixture->conns, &fixture->child, UINT_MAX), 0);
 	assert_int_equal(conn->pid, 20);
-	assert_int_equal(conn_owner_gone(fixture->conns, &fixture->parent), 1);
+	assert_int_equal(conn_owner_gone(fixture->conns, &fixture->parent, UINT_MAX), 1);
 	assert_null(conn_find(fixture->conns, 1));
 }
 
@@ -152,7 +174,7 @@ static void what_is_in_custody_outlives_its_session(void **state)
 
 	open_one(fixture, &fixture->parent, 2);
 	held->custody = CUSTODY_WAITING;
-	assert_int_equal(conn_owner_gone(fixture->conns, &fixture->parent), 1);
+	assert_int_equal(conn_owner_gone(fixture->conns, &fixture->parent, UINT_MAX), 1);
 	assert_ptr_equal(conn_find(fixture->conns, 1), held);
 	assert_null(held->owner);
 	assert_null(conn_find(fixture->conns, 2));
@@ -207,6 +229,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(opened_found_and_removed),
 		TEST(a_child_that_serves_it_has_it),
+		TEST(what_may_have_ended_without_a_word),
 		TEST(a_child_that_inherited_it_has_it_once_the_parent_has_let_go),
 		TEST(an_heir_that_has_gone_inherits_nothing),
 		TEST(a_stranger_may_not_speak_for_it),
