@@ -8,4 +8,4 @@ libcommon_la_SOURCES = \
 	common/policy_keys.c \
 	common/tcp_state.c common/tcp_state.h \
 	common/wire.c common/wire.h
-libcommon_la_CFLAGS = $(AM_CFLAGS) -fPIC -fvisibility=hidden
+libcommon_la_CFLAGS = $(AM_CFLAGS) -fPIC -fvisibility=hidden -U_FORTIFY_SOURCE

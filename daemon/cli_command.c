@@ -166,6 +166,15 @@ static void judge_segments(int fd, const char *path, const Elf64_Ehdr *elf,
 		      "%s is a Go program: it makes its system calls itself, past the shim", path);
 }
 
+/* The names of needed libraries are near the beginning of a program as linkers write it. */
+static bool names_asan(int fd)
+{
+	static char text[1 << 18];
+	ssize_t len = pread(fd, text, sizeof(text), 0);
+
+	return len > 0 && memmem(text, (size_t)len, "libasan.so.", 11);
+}
+
 static Elf64_Half own_machine(void)
 {
 #if defined(__x86_64__)
@@ -183,11 +192,14 @@ static void judge_elf(int fd, const char *path, const char *head, size_t len,
 	if (len < sizeof(elf))
 		return;
 	memcpy(&elf, head, sizeof(elf));
-	if (elf.e_ident[EI_CLASS] != ELFCLASS64 || elf.e_machine != own_machine())
+	verdict->foreign = elf.e_ident[EI_CLASS] != ELFCLASS64 || elf.e_machine != own_machine();
+	if (verdict->foreign) {
 		judge(verdict, COMMAND_UNREACHABLE,
 		      "%s is a program for another processor or word size than the shim", path);
-	else
-		judge_segments(fd, path, &elf, verdict);
+		return;
+	}
+	judge_segments(fd, path, &elf, verdict);
+	verdict->asan = names_asan(fd);
 }
 
 /* --- scripts ---------------------------------------------------------------------------------- */

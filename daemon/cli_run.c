@@ -116,23 +116,55 @@ static int set_preload(void)
 }
 
 /* 0, or the exit code for a command that cannot run. */
-static int check_command(const char *name)
+static int check_command(const char *name, struct command_verdict *verdict)
 {
-	static struct command_verdict verdict;
-
-	command_inspect(name, getenv("PATH"), &verdict);
-	switch (verdict.kind) {
+	command_inspect(name, getenv("PATH"), verdict);
+	switch (verdict->kind) {
 	case COMMAND_NOT_FOUND:
-		return cli_fail(CLI_RUN_NOT_FOUND, "%s", verdict.why);
+		return cli_fail(CLI_RUN_NOT_FOUND, "%s", verdict->why);
 	case COMMAND_NOT_EXECUTABLE:
-		return cli_fail(CLI_RUN_NOT_EXECUTABLE, "%s", verdict.why);
+		return cli_fail(CLI_RUN_NOT_EXECUTABLE, "%s", verdict->why);
 	case COMMAND_UNREACHABLE:
-		cli_warn("%s; it runs as if without closeside", verdict.why);
+		cli_warn("%s; it runs as if without closeside", verdict->why);
 		break;
 	case COMMAND_FINE:
 		break;
 	}
 	return 0;
+}
+
+/* gcc's address sanitizer ends a program in which another library comes before it, unless told that
+ * it is meant so. What the user says comes last, and wins. */
+static bool set_asan(void)
+{
+	const char *before = getenv("ASAN_OPTIONS");
+	char *text;
+	bool set;
+
+	if (asprintf(&text, "verify_asan_link_order=0%s%s", before ? ":" : "",
+		     before ? before : "") < 0)
+		return false;
+	set = setenv("ASAN_OPTIONS", text, 1) == 0;
+	free(text);
+	return set;
+}
+
+/* To the options: so many seccomp filters let the shim work. */
+static bool add_filters(void)
+{
+	int filters = run_filters();
+	const char *before = getenv("CLOSESIDE_SOCKET");
+	char text[WIRE_PATH_MAX + WIRE_OPTIONS_MAX + 64];
+
+	if (filters < 0)
+		cli_warn("a seccomp filter is in force here that does not let the shim work; the "
+			 "command "
+			 "runs as if without closeside");
+	if (filters <= 0)
+		return true;
+	snprintf(text, sizeof(text), "%s%cfilters=%d", before, strchr(before, '?') ? ',' : '?',
+		 filters);
+	return setenv("CLOSESIDE_SOCKET", text, 1) == 0;
 }
 
 int run_exec(char **argv)
@@ -168,6 +200,7 @@ int cli_run(struct cli *cli)
 	const char *policy = cli->value[OPT_POLICY];
 	char options[WIRE_OPTIONS_MAX] = "", tag[32];
 	bool report = cli->value[OPT_REPORT];
+	static struct command_verdict verdict;
 	int code;
 
 	if (policy && cli->value[OPT_OPTION])
@@ -175,13 +208,16 @@ int cli_run(struct cli *cli)
 				"-p names a policy, -o makes one: only one of them");
 	if (cli->value[OPT_OPTION] && (code = take_options(cli, options)))
 		return code;
-	if ((code = check_command(cli->argv[0])) || (code = settle_daemon(cli)) ||
-	    (policy && (code = check_policy(cli->socket, policy))) || (code = set_preload()))
+	if ((code = check_command(cli->argv[0], &verdict)) || (code = settle_daemon(cli)) ||
+	    (policy && (code = check_policy(cli->socket, policy))) ||
+	    (!verdict.foreign && (code = set_preload())))
 		return code;
 	if (getenv("CLOSESIDE_DISABLE"))
 		cli_warn("CLOSESIDE_DISABLE is set: the shim will do nothing");
 	make_tag(tag, sizeof(tag));
-	if (!set_socket(cli->socket, options, policy, report ? tag : NULL))
+	if (verdict.asan && !set_asan())
+		return cli_fail(CLI_RUN_FAILED, "%s", strerror(errno));
+	if (!set_socket(cli->socket, options, policy, report ? tag : NULL) || !add_filters())
 		return cli_fail(CLI_RUN_FAILED, "the options are longer than %d bytes",
 				WIRE_OPTIONS_MAX - 1);
 	return report ? run_with_report(cli, tag, cli->argv) : run_exec(cli->argv);

@@ -30,10 +30,18 @@ struct command_verdict {
 	enum command_kind kind;
 	char path[4096]; /* what execvp() would run */
 	char why[512];	 /* for people: names the file that it is about */
+	bool foreign;	 /* another word size or processor: the loader would complain of the shim */
+	bool asan;	 /* needs gcc's address sanitizer, which insists on coming first */
 };
 
 /* Looks as execvp() does, follows #! lines, reads ELF headers. path is $PATH's value. */
 void command_inspect(const char *name, const char *path, struct command_verdict *verdict);
+
+/* --- cli_sandbox.c: the seccomp filters that the command will inherit --- */
+
+/* How many there are and let the shim work, 0 if there are none; -1: they don't, or nobody can say.
+ */
+int run_filters(void);
 
 /* --- cli_private.c: a daemon for this run alone --- */
 

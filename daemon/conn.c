@@ -297,7 +297,7 @@ void conn_let_go(struct conn *conn, const struct conn_owner *owner)
 		conn->let_go = true; /* booked here until another says OPEN or CLOSE */
 }
 
-unsigned int conn_owner_gone(struct conns *conns, struct conn_owner *owner)
+unsigned int conn_owner_gone(struct conns *conns, struct conn_owner *owner, unsigned int max)
 {
 	unsigned int forgotten = 0;
 	struct conn *conn, *next;
@@ -306,6 +306,8 @@ unsigned int conn_owner_gone(struct conns *conns, struct conn_owner *owner)
 		disinherit(owner->heir_to);
 	DL_FOREACH_SAFE2(owner->conns, conn, next, owned_next)
 	{
+		if (!max--)
+			break;
 		if (conn->heir) {
 			inherit(conn);
 			continue;

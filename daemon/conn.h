@@ -86,9 +86,9 @@ void conn_remove(struct conns *conns, struct conn *conn);
 /* Its owner or its heir has closed its copy; others hold the connection still. */
 void conn_let_go(struct conn *conn, const struct conn_owner *owner);
 
-/* The session has gone. What is in custody stays, without owner; the rest is forgotten.
- * Returns how many were forgotten. */
-unsigned int conn_owner_gone(struct conns *conns, struct conn_owner *owner);
+/* The session has gone. What is in custody stays, without owner; the rest is forgotten, at most so
+ * many at once: owner->conns is what is left. Returns how many were forgotten. */
+unsigned int conn_owner_gone(struct conns *conns, struct conn_owner *owner, unsigned int max);
 
 /* A walk over all connections that survives removals between its steps. */
 struct conn_walk {

@@ -28,7 +28,8 @@
 
 enum {
 	PROTOCOL = 1,
-	BATCHES_AT_ONCE = 8,
+	BATCHES_AT_ONCE = 2,
+	REQUESTS_AT_ONCE = 8, /* then others have their turn */
 };
 
 struct client {
@@ -255,9 +256,12 @@ static void take_line(struct client *client, const char *line, size_t len)
 static void client_free(struct client *client)
 {
 	struct control *control = client->control;
+	int fd = bufferevent_getfd(client->stream);
 
 	if (client->walking)
 		conn_walk_end(control->loop->conns, &client->walk);
+	bufferevent_setfd(client->stream, -1);
+	close(fd); /* at once: libevent would later, and the next are accepted before */
 	bufferevent_free(client->stream);
 	DL_DELETE(control->clients, client);
 	user_give_back(client->user, USER_CONTROL);
@@ -280,15 +284,22 @@ static void on_read(struct bufferevent *stream, void *arg)
 	size_t len;
 	char *line;
 
-	while (!is_busy(client) && (line = evbuffer_readln(in, &len, EVBUFFER_EOL_LF))) {
+	for (int i = 0; !is_busy(client); i++) {
+		if (i == REQUESTS_AT_ONCE) {
+			bufferevent_trigger(stream, EV_READ, BEV_OPT_DEFER_CALLBACKS);
+			return;
+		}
+		line = evbuffer_readln(in, &len, EVBUFFER_EOL_LF);
+		if (!line)
+			break;
 		take_line(client, line, len);
 		free(line);
 	}
 	/* libevent 2.1 calls back without end while as much as the high watermark is in the buffer.
 	 */
-	if (is_busy(client))
+	if (is_busy(client)) {
 		bufferevent_disable(stream, EV_READ);
-	else if (evbuffer_get_length(in) >= LIMIT_CONTROL_LINE) {
+	} else if (evbuffer_get_length(in) >= LIMIT_CONTROL_LINE) {
 		client->control->loop->book->bad_messages++;
 		client_free(client);
 	}
@@ -370,7 +381,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 		return;
 	}
 	client->user = user;
-	client->stream = bufferevent_socket_new(control->loop->base, fd, BEV_OPT_CLOSE_ON_FREE);
+	client->stream = bufferevent_socket_new(control->loop->base, fd, 0);
 	if (!client->stream) {
 		user_give_back(user, USER_CONTROL);
 		close(fd);

@@ -18,10 +18,12 @@ bool custody_body_arrives(bool quiet, uint32_t unread_at_start, uint64_t receive
 	       last_received_ms < CUSTODY_SILENCE_MS;
 }
 
+/* What may still arrive for a client is an answer; it has none to give that were to be protected.
+ */
 static bool body_arrives(const struct custody_facts *facts)
 {
-	return custody_body_arrives(facts->quiet, facts->unread_at_start, facts->received,
-				    facts->last_received_ms);
+	return !facts->client && custody_body_arrives(facts->quiet, facts->unread_at_start,
+						      facts->received, facts->last_received_ms);
 }
 
 /* Our FIN is out: whatever comes now, we were the first closer. */
@@ -46,13 +48,15 @@ static enum custody_verdict judge_closed(const struct custody_facts *facts)
 	return facts->shut_here ? VERDICT_US : VERDICT_RESET;
 }
 
-/* A new request, which is to be made elsewhere; or one who sends to an end that never said a word:
- * there is no answer that a reset could destroy, and he is to learn that nobody reads. */
+/* A new request, which is to be made elsewhere; or one who sends to an end that never said a word,
+ * or answers a client that never listened. No answer of ours is on its way that a reset could
+ * destroy, and the peer is to learn that nobody reads. */
 static bool is_unwanted(const struct custody_facts *facts)
 {
 	if (facts->quiet && facts->received > 0)
 		return true;
-	return facts->mute && (facts->received > 0 || facts->unread_at_start > 0);
+	return (facts->mute || (facts->client && facts->unheard)) &&
+	       (facts->received > 0 || facts->unread_at_start > 0);
 }
 
 static enum custody_verdict judge_open(const struct custody_facts *facts)

@@ -40,6 +40,8 @@ struct custody_facts {
 	bool shut_here; /* FIN_WAIT1 or FIN_WAIT2 on an earlier look */
 	bool quiet;
 	bool mute;	 /* our end has never sent anything */
+	bool client;	 /* our end connected */
+	bool unheard;	 /* and our end has never read anything */
 	bool error;	 /* an error is pending on the socket... */
 	bool error_pipe; /* ...and it is EPIPE: the RST came after a FIN */
 	uint32_t unread_at_start;

@@ -28,6 +28,7 @@ enum {
 	START_TICKS = 50, /* before its first beat */
 	STOP_MS = 4000,	  /* for ending custody, before SIGKILL */
 	GOOD_LIFE_MS = 5000,
+	ABANDONED_MAX = 8,
 	BACKOFF_MIN_MS = 100,
 	BACKOFF_MAX_MS = 10000,
 };
@@ -42,6 +43,8 @@ struct guardian {
 	uint64_t seen_beats;
 	uint32_t seen_reloads;
 	unsigned int quiet_ticks;
+	bool killed; /* it has not moved: SIGKILL is on its way */
+	unsigned int abandoned;
 	unsigned int backoff_ms;
 	bool was_ready; /* some loop has served */
 	bool said_ready, stopping;
@@ -90,6 +93,7 @@ static void start_loop(struct guardian *guardian)
 
 	atomic_store(&guardian->pulse->ready, 0);
 	guardian->quiet_ticks = 0;
+	guardian->killed = false;
 	guardian->seen_beats = atomic_load(&guardian->pulse->beats);
 	guardian->started_ms = wire_now_ms();
 	child = fork();
@@ -130,10 +134,14 @@ static void plan_restart(struct guardian *guardian)
 static int reap(struct guardian *guardian)
 {
 	int status;
-	pid_t pid = guardian->loop ? waitpid(guardian->loop, &status, WNOHANG) : 0;
+	pid_t pid = waitpid(-1, &status, WNOHANG);
 
 	if (pid <= 0)
 		return -1;
+	if (pid != guardian->loop) {
+		guardian->abandoned--;
+		return -1;
+	}
 	guardian->loop = 0;
 	if (guardian->stopping)
 		return 0;
@@ -147,6 +155,21 @@ static int reap(struct guardian *guardian)
 }
 
 /* --- watching --------------------------------------------------------------------------------- */
+
+/* Not even SIGKILL ends what waits for the lock of a socket, and who shares the socket can keep the
+ * lock: by sending from memory that does not come. It runs no more of our code, come what may, so
+ * another may take its place; what it holds waits with it. */
+static void abandon(struct guardian *guardian)
+{
+	if (guardian->abandoned >= ABANDONED_MAX)
+		return;
+	log_error("the loop (pid %d) cannot be killed: somebody keeps a socket that it holds "
+		  "locked; starting another",
+		  (int)guardian->loop);
+	guardian->abandoned++;
+	guardian->loop = 0;
+	plan_restart(guardian);
+}
 
 static void watch_pulse(struct guardian *guardian)
 {
@@ -162,9 +185,14 @@ static void watch_pulse(struct guardian *guardian)
 	}
 	if (guardian->stopping || ++guardian->quiet_ticks < (ready ? STALE_TICKS : START_TICKS))
 		return;
+	guardian->quiet_ticks = 0;
+	if (guardian->killed) {
+		abandon(guardian);
+		return;
+	}
 	log_error("the loop (pid %d) has not moved for a second: killing it", (int)guardian->loop);
 	kill(guardian->loop, SIGKILL);
-	guardian->quiet_ticks = 0;
+	guardian->killed = true;
 }
 
 static void tell_manager(struct guardian *guardian)

@@ -37,6 +37,8 @@ static struct custody_facts facts_of(struct held *held, const struct sock_look *
 		.shut_here = held->shut_here,
 		.quiet = held->quiet,
 		.mute = look->mute,
+		.client = held->role == ROLE_CLIENT,
+		.unheard = held->received_at_start <= held->unread_at_start,
 		.unread_at_start = held->unread_at_start,
 		.received = look->received - held->received_at_start,
 		.last_received_ms = look->last_received_ms,

@@ -58,6 +58,7 @@ libcli_la_SOURCES = \
 	daemon/cli_private.c \
 	daemon/cli_report.c \
 	daemon/cli_run.c \
+	daemon/cli_sandbox.c \
 	daemon/cli_status.c \
 	daemon/cli_table.c daemon/cli_table.h \
 	daemon/cli_test.c \

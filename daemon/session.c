@@ -17,6 +17,7 @@
 #include <poll.h>
 #include <utlist.h>
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -30,13 +31,16 @@
 enum {
 	ACCEPTS_PER_WAKE = 64,
 	ACCEPT_PAUSE_MS = 100, /* after EMFILE */
+	FORGET_AT_ONCE = 4096, /* connections */
 };
 
 struct session {
 	struct sessions *sessions;
 	int fd; /* -1: at EOF, but its process lives */
 	struct event readable;
-	struct event death; /* of the process, when its duplicates hang on it */
+	struct event death; /* of the process, when its duplicates hang on it; then the pause
+			     * between forgetting and forgetting more */
+	bool was_dead;
 	struct user *user;
 	struct conn_owner owner;
 	struct custody_client client;
@@ -237,18 +241,26 @@ static bool is_dead(const struct session *session)
 	return session->owner.pidfd < 0 || poll(&pfd, 1, 0) > 0;
 }
 
-static void session_free(struct session *session, bool dead)
+/* Forgets its connections, at most so many. false: there are more. */
+static bool forget_conns(struct session *session, bool dead, unsigned int max)
 {
 	struct sessions *sessions = session->sessions;
-	unsigned int forgotten;
+	unsigned int forgotten = conn_owner_gone(sessions->parts.conns, &session->owner, max);
 
-	custody_client_gone(&session->client, dead);
-	forgotten = conn_owner_gone(sessions->parts.conns, &session->owner);
 	if (dead) { /* killed: the kernel closed them, we were not told how */
 		struct account account = {.tag = session->tag};
 
 		BOOK_ADD(sessions->parts.book, account, closes[SIDE_UNKNOWN], forgotten);
 	}
+	return session->owner.conns == NULL;
+}
+
+static void session_free(struct session *session, bool dead)
+{
+	struct sessions *sessions = session->sessions;
+
+	custody_client_gone(&session->client, dead);
+	forget_conns(session, dead, UINT_MAX);
 	if (session->tag)
 		sessions->parts.book->tag[session->tag].sessions--;
 	if (session->page)
@@ -261,11 +273,38 @@ static void session_free(struct session *session, bool dead)
 	free(session);
 }
 
+static void forget_more(evutil_socket_t fd, short what, void *arg);
+
+/* A quarter of a million connections take a moment, and the others wait: some at a time. */
+static void session_retire(struct session *session, bool dead)
+{
+	static const struct timeval soon = {.tv_usec = 1000};
+
+	session->was_dead = dead;
+	custody_client_gone(&session->client, dead);
+	if (!forget_conns(session, dead, FORGET_AT_ONCE)) {
+		evtimer_assign(&session->death, session->sessions->parts.base, forget_more,
+			       session);
+		if (evtimer_add(&session->death, &soon) == 0)
+			return;
+	}
+	session_free(session, dead);
+}
+
+static void forget_more(evutil_socket_t fd, short what, void *arg)
+{
+	struct session *session = arg;
+
+	(void)fd;
+	(void)what;
+	session_retire(session, session->was_dead);
+}
+
 static void on_death(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
-	session_free(arg, true);
+	session_retire(arg, true);
 }
 
 /* What is queued may hold descriptors, and the kernel closes them within our close(): where one of
@@ -291,13 +330,13 @@ static void session_end(struct session *session)
 
 	hang_up(session);
 	if (dead || !custody_awaits_death(&session->client)) {
-		session_free(session, dead);
+		session_retire(session, dead);
 		return;
 	}
 	event_assign(&session->death, session->sessions->parts.base, session->owner.pidfd, EV_READ,
 		     on_death, session);
 	if (event_add(&session->death, NULL) < 0)
-		session_free(session, false);
+		session_retire(session, false);
 }
 
 /* Who is it? The pidfd is of that process for sure, if the kernel can (Linux 6.5). */

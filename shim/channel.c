@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "shim/channel.h"
 
+#include "shim/clock.h"
 #include "shim/process.h"
 #include "shim/publish.h"
 #include "shim/raw.h"
 #include "shim/rules.h"
 #include "shim/slots.h"
 #include "shim/sock.h"
+#include "shim/turn.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,7 +31,8 @@ enum {
 static _Atomic int number = -1;
 static _Atomic uint64_t identity; /* SO_COOKIE of the socket: the number alone proves nothing */
 static _Atomic bool up;		  /* false: broken, but the number is still ours */
-static _Atomic bool opening;
+static _Atomic uint64_t instance; /* the daemon's that it leads to; 0: not known yet */
+static _Atomic int opening;	  /* the thread that opens it, or 0 */
 static _Atomic uint64_t last_try_ms;
 
 static _Atomic(struct session_page *) session;
@@ -63,7 +66,7 @@ static bool is_ours(int fd)
 static bool is_ours_still(int fd)
 {
 	static _Atomic uint64_t asked_ms;
-	uint64_t now = wire_now_ms();
+	uint64_t now = clock_now_ms();
 
 	if (atomic_load_explicit(&asked_ms, memory_order_relaxed) == now &&
 	    !atomic_load_explicit(&several_tables, memory_order_relaxed))
@@ -138,9 +141,12 @@ static int connect_daemon(void)
 
 static bool say_hello(int fd)
 {
-	struct wire_hello hello = {
-		.magic = WIRE_MAGIC, .version = WIRE_VERSION, .size = sizeof(hello)};
+	/* One thread opens the channel at a time; a signal handler's stack may be small. */
+	static struct wire_hello hello;
 	struct rlimit limit;
+
+	hello = (struct wire_hello){
+		.magic = WIRE_MAGIC, .version = WIRE_VERSION, .size = sizeof(hello)};
 
 	if (raw(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &limit) == 0)
 		hello.nofile = limit.rlim_cur > UINT32_MAX ? UINT32_MAX : (uint32_t)limit.rlim_cur;
@@ -176,7 +182,7 @@ static bool is_due(void)
 {
 	uint64_t last = atomic_load(&last_try_ms);
 
-	return last == 0 || wire_now_ms() - last >= RETRY_MS;
+	return last == 0 || clock_now_ms() - last >= RETRY_MS;
 }
 
 static void try_to_open(void)
@@ -185,7 +191,7 @@ static void try_to_open(void)
 
 	if (fd >= 0 && atomic_load(&several_tables) && !is_ours(fd))
 		return;
-	atomic_store(&last_try_ms, wire_now_ms());
+	atomic_store(&last_try_ms, clock_now_ms());
 	fd = connect_daemon();
 	if (fd < 0)
 		return;
@@ -195,22 +201,28 @@ static void try_to_open(void)
 	}
 	forget_session();
 	settle(fd);
+	atomic_store(&instance, rules_instance());
 	atomic_store(&up, true);
 	publish_all();
 }
 
 void channel_open(void)
 {
+	int by = atomic_load(&opening);
 	unsigned long signals;
 
-	if (atomic_load(&up) || !is_due())
+	if (atomic_load(&up) || (!by && !is_due()))
 		return;
 	signals = raw_block_signals();
-	if (!atomic_exchange(&opening, true)) {
-		if (!atomic_load(&up) && is_due())
-			try_to_open();
-		atomic_store(&opening, false);
+	if (by || !atomic_compare_exchange_strong(&opening, &by, turn_self())) {
+		raw_restore_signals(signals);
+		turn_await(&opening, by, by);
+		return;
 	}
+	if (!atomic_load(&up))
+		try_to_open();
+	atomic_store(&opening, 0);
+	turn_done(&opening);
 	raw_restore_signals(signals);
 }
 
@@ -286,12 +298,26 @@ static _Atomic int32_t *credits(void)
 	return page ? &page->credits : &credits_start;
 }
 
+/* A daemon that stands still and cannot be killed keeps its end open, but another has taken its
+ * place: what were sent to the old one would wait there. */
+static void follow_daemon(uint64_t now)
+{
+	uint64_t before = 0;
+
+	if (!atomic_load(&up) || atomic_compare_exchange_strong(&instance, &before, now))
+		return;
+	if (before != now)
+		atomic_store(&up, false);
+}
+
 bool channel_ready(void)
 {
+	uint64_t now = rules_instance();
 	int fd;
 
-	if (!rules_daemon_alive())
+	if (!now)
 		return false;
+	follow_daemon(now);
 	fd = usable();
 	if (fd < 0)
 		return false;
@@ -373,8 +399,7 @@ static bool send_fd(int fd, const struct wire_record *record, int passed)
 	if (sent == sizeof(*record))
 		return true;
 	atomic_fetch_add(left, 1);
-	/* A program that closes twice, in two threads or in a signal handler, has closed it
-	 * already. */
+	/* Of two threads that close the same number, one may be late: that is not our trouble. */
 	if (sent != -EBADF || !is_ours(fd))
 		note_error(sent);
 	return false;
@@ -407,7 +432,7 @@ void channel_forget(void)
 	session_place = NULL;
 	atomic_store(&number, -1);
 	atomic_store(&up, false);
-	atomic_store(&opening, false);
+	atomic_store(&opening, 0);
 	atomic_store(&last_try_ms, 0);
 	forget_session();
 }

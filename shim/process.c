@@ -3,13 +3,16 @@
 
 #include "common/wire.h"
 #include "shim/channel.h"
+#include "shim/clock.h"
 #include "shim/forks.h"
 #include "shim/holders.h"
 #include "shim/raw.h"
 #include "shim/rules.h"
 #include "shim/share.h"
 #include "shim/slots.h"
+#include "shim/turn.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -24,6 +27,7 @@ enum { OFF, STARTING, ON, INERT };
 enum { NOFILE_LEAST = 64 }; /* fewer descriptors than that: we take none of them */
 
 static _Atomic int state;
+static _Atomic int starter, starter_pid; /* the thread, while STARTING */
 
 /* One page that a fork wipes and a vfork does not (MADV_WIPEONFORK, Linux 4.14). */
 struct wiped {
@@ -41,11 +45,42 @@ static __thread __attribute__((tls_model("initial-exec"))) bool sealed;
 static bool settings_read;
 static char socket_path[WIRE_PATH_MAX];
 static char options[WIRE_OPTIONS_MAX];
+enum { ANY_FILTERS = -1 };
+static int filters_allowed; /* so many seccomp filters are known to let us work */
 
 static struct {
 	char exe[256], comm[32], unit[128], cgroup[256];
 	struct policy_process facts;
 } self;
+
+/* filters=N, or filters=any, among the options. */
+static void read_filters(void)
+{
+	const char *at = options;
+
+	while (strncmp(at, "filters=", 8) != 0) {
+		at = strchr(at, ',');
+		if (!at++)
+			return;
+	}
+	at += 8;
+	if (!strncmp(at, "any", 3))
+		filters_allowed = ANY_FILTERS;
+	for (; *at >= '0' && *at <= '9' && filters_allowed < 1000; at++)
+		filters_allowed = filters_allowed * 10 + *at - '0';
+}
+
+/* Is this the library that the program's calls reach first? It is not if it was opened as a plugin,
+ * or if another copy comes before it: two would steer each close twice. */
+__attribute__((visibility("default"))) const char libcloseside_first = 1;
+
+static bool is_first(void)
+{
+	return dlsym(RTLD_DEFAULT, "libcloseside_first") == (const void *)&libcloseside_first;
+}
+
+/* Not glibc's programs have other structures; there we only pass calls on. */
+extern const char *gnu_get_libc_version(void) __attribute__((weak));
 
 void process_settings(void)
 {
@@ -55,13 +90,14 @@ void process_settings(void)
 		return;
 	settings_read = true;
 	text = getenv("CLOSESIDE_DISABLE");
-	if ((text && !strcmp(text, "1")) || getauxval(AT_SECURE) ||
-	    !wire_split_socket(getenv("CLOSESIDE_SOCKET"), socket_path, &query) ||
+	if ((text && !strcmp(text, "1")) || getauxval(AT_SECURE) || !gnu_get_libc_version ||
+	    !is_first() || !wire_split_socket(getenv("CLOSESIDE_SOCKET"), socket_path, &query) ||
 	    strlen(query) >= sizeof(options)) {
 		atomic_store(&state, INERT);
 		return;
 	}
 	strcpy(options, query);
+	read_filters();
 }
 
 static size_t read_file(const char *path, char *buf, size_t size)
@@ -90,7 +126,8 @@ static bool ends_with(const char *text, const char *end)
 static void read_unit(void)
 {
 	static const char *const kinds[] = {".service", ".scope", ".socket", ".slice"};
-	char text[512], *path, *save;
+	static char text[512];
+	char *path, *save;
 
 	read_file("/proc/self/cgroup", text, sizeof(text));
 	path = strstr(text, "0::");
@@ -121,6 +158,71 @@ static bool read_self(void)
 	self.facts = (struct policy_process){self.exe, self.comm, self.unit, self.cgroup};
 	return true;
 }
+
+/* --- seccomp --------------------------------------------------------------------------------- */
+
+/* The number behind `name` in /proc/self/status, 0 if there is no such line; -1: it can't be read.
+ * In pieces, for its list of groups may be long. The call that opens it is the one by which the
+ * loader has just opened libraries, with the same flags: what filter let it run lets this pass. */
+static int status_number(const char *name)
+{
+	char text[512];
+	size_t kept = 0, overlap = strlen(name) + 16;
+	long fd = raw(SYS_openat, AT_FDCWD, "/proc/self/status", O_RDONLY | O_CLOEXEC), len;
+	int number = 0;
+
+	if (fd < 0)
+		return -1;
+	while ((len = raw(SYS_read, fd, text + kept, sizeof(text) - 1 - kept)) > 0) {
+		char *at;
+
+		len += (long)kept;
+		text[len] = '\0';
+		at = strstr(text, name);
+		if (at && strchr(at, '\n')) {
+			for (at += strlen(name); *at >= '0' && *at <= '9'; at++)
+				number = number * 10 + *at - '0';
+			break;
+		}
+		kept = (size_t)len < overlap ? (size_t)len : overlap;
+		memmove(text, text + (size_t)len - kept, kept);
+	}
+	raw(SYS_close, fd);
+	return number;
+}
+
+/* A filter from before the exec may end the process for a call that only we make. Nobody can ask
+ * what it lets pass but by trying; so none is allowed, unless the environment says that somebody
+ * has tried. */
+static bool is_filtered(void)
+{
+	int mode;
+
+	if (filters_allowed == ANY_FILTERS)
+		return false;
+	mode = status_number("\nSeccomp:\t");
+	return mode != 0 && (mode < 0 || filters_allowed == 0 ||
+			     status_number("\nSeccomp_filters:\t") != filters_allowed);
+}
+
+bool process_may_ask(void)
+{
+	static _Atomic bool asked;
+	int now = atomic_load_explicit(&state, memory_order_acquire), saved = errno;
+
+	if (now != OFF)
+		return now != INERT;
+	if (atomic_load_explicit(&asked, memory_order_relaxed))
+		return true;
+	process_settings();
+	if (atomic_load(&state) == OFF && is_filtered())
+		atomic_compare_exchange_strong(&state, &now, INERT);
+	atomic_store_explicit(&asked, true, memory_order_relaxed);
+	errno = saved;
+	return atomic_load(&state) != INERT;
+}
+
+/* --- starting -------------------------------------------------------------------------------- */
 
 static bool enough_descriptors(void)
 {
@@ -160,6 +262,7 @@ static bool start(void)
 	bool ready = enough_descriptors() && read_self() && wiped_init() && holders_init() &&
 		     rules_init(options) && slots_init();
 
+	clock_init();
 	if (ready)
 		rules_daemon_alive(); /* maps the page, before another thread looks for it */
 	return ready;
@@ -167,29 +270,30 @@ static bool start(void)
 
 bool process_start(void)
 {
-	int now = atomic_load_explicit(&state, memory_order_acquire), saved = errno;
+	int now = atomic_load_explicit(&state, memory_order_acquire), saved = errno, by;
 	unsigned long signals;
 	bool on;
 
-	/* Another thread is starting it: a dozen system calls, so that its policies hold here too.
-	 */
-	for (int i = 0; now == STARTING && i < 1000; i++) {
-		raw(SYS_sched_yield);
+	/* The child of a fork that came amidst it has nobody to wait for. */
+	if (now == STARTING && (!(by = atomic_load(&starter_pid)) || by == raw(SYS_getpid))) {
+		turn_await(&state, STARTING, atomic_load(&starter));
 		now = atomic_load_explicit(&state, memory_order_acquire);
 	}
 	if (now != OFF)
 		return now == ON && process_enter();
-	process_settings();
-	if (in_vfork_child())
-		return false; /* its parent may start it */
+	if (in_vfork_child() || !process_may_ask())
+		return false; /* a vfork child's parent may start it */
 	now = OFF;
 	signals = raw_block_signals();
 	if (!atomic_compare_exchange_strong(&state, &now, STARTING)) {
 		raw_restore_signals(signals);
 		return process_start();
 	}
+	atomic_store(&starter, turn_self());
+	atomic_store(&starter_pid, (int)raw(SYS_getpid));
 	on = start();
 	atomic_store(&state, on ? ON : INERT);
+	turn_done(&state);
 	raw_restore_signals(signals);
 	errno = saved;
 	return on;
@@ -242,6 +346,7 @@ void process_inert(void)
 		return;
 	}
 	atomic_store(&state, INERT);
+	share_pin_all();
 	slots_disable();
 }
 
@@ -275,7 +380,6 @@ void process_vfork_end(void)
 
 void process_forked(void)
 {
-	fork_reset();
 	atomic_store(&vforks, 0);
 	atomic_store(&vfork_pid, 0);
 }

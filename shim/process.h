@@ -11,6 +11,10 @@
 /* From the constructor (or the first call before it): reads the environment once. */
 void process_settings(void);
 
+/* Before a first question to the kernel about a descriptor, which a seccomp filter could punish.
+ * False: pass through. Keeps errno. */
+bool process_may_ask(void);
+
 /* Before a TCP call: starts the shim if need be. False: pass through. Keeps errno. */
 bool process_start(void);
 
@@ -23,7 +27,8 @@ bool process_is_on(void);
 /* A fork child that has not started anew yet. */
 bool process_is_new(void);
 
-/* No further side effect in this process: a seccomp filter is coming. In a vfork child: in it. */
+/* No further side effect in this process: a seccomp filter is coming. In a vfork child: in it. What
+ * the process has open is shared for good, for nobody counts any more what becomes of it. */
 void process_inert(void);
 bool process_is_inert(void);
 bool process_is_sealed(void); /* inert, or such a child: a system call of ours may be the last */
@@ -36,7 +41,7 @@ void process_vfork_end(void);
 /* Inert, or a child that runs in its parent's memory. */
 bool process_is_passive(void);
 
-/* In a fork child, while the shim is off: nothing is under way here. */
+/* In a fork child, while the shim is off: no vfork is under way here. */
 void process_forked(void);
 
 int process_pid(void);

@@ -2,6 +2,7 @@
 #include "shim/rules.h"
 
 #include "common/wire.h"
+#include "shim/clock.h"
 #include "shim/process.h"
 #include "shim/raw.h"
 
@@ -51,7 +52,8 @@ static bool take_word(const char **text, const char *key, char *out, size_t size
 
 bool rules_init(const char *text)
 {
-	char rest[WIRE_OPTIONS_MAX] = "", *end = rest;
+	static char rest[WIRE_OPTIONS_MAX]; /* a thread's stack may be small */
+	char *end = rest;
 	const char *error;
 	size_t error_len;
 
@@ -60,7 +62,7 @@ bool rules_init(const char *text)
 		size_t len;
 
 		if (take_word(&text, "policy=", named, sizeof(named)) ||
-		    take_word(&text, "tag=", NULL, 0))
+		    take_word(&text, "tag=", NULL, 0) || take_word(&text, "filters=", NULL, 0))
 			continue;
 		len = strcspn(text, ",");
 		if (end != rest)
@@ -102,7 +104,7 @@ static struct policy_page *map_page(void)
 
 static uint64_t heartbeat_age(const struct policy_page *p)
 {
-	uint64_t now = wire_now_ms();
+	uint64_t now = clock_now_ms();
 	uint64_t beat = atomic_load_explicit(&p->heartbeat_ms, memory_order_relaxed);
 
 	return now > beat ? now - beat : 0;
@@ -136,7 +138,7 @@ static struct policy_page *current_page(void)
 
 	if (!is_stale(p))
 		return p;
-	now = wire_now_ms();
+	now = clock_now_ms();
 	last = atomic_load(&last_try_ms);
 	if ((last == 0 || now - last >= RETRY_MS) && !atomic_exchange(&opening, true)) {
 		atomic_store(&last_try_ms, now);
@@ -163,6 +165,13 @@ bool rules_daemon_alive(void)
 	struct policy_page *p = current_page();
 
 	return p && !is_stale(p);
+}
+
+uint64_t rules_instance(void)
+{
+	const struct policy_page *p = current_page();
+
+	return p && !is_stale(p) ? p->instance : 0;
 }
 
 unsigned int rules_hint(uint32_t policy, uint8_t role, uint16_t port)

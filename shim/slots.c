@@ -7,24 +7,53 @@
 #include <string.h>
 #include <sys/mman.h>
 
-struct slot *slots;
+_Atomic(struct slot *) slots_chunk[SLOTS_MAX / SLOTS_CHUNK];
 _Atomic uint32_t slots_limit;
 static _Atomic int high;
 
-bool slots_init(void)
+static struct slot *map_chunk(void)
 {
-	size_t size = sizeof(struct slot) * SLOTS_MAX;
-	long p = raw(SYS_mmap, 0, size, PROT_READ | PROT_WRITE,
-		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	size_t size = sizeof(struct slot) * SLOTS_CHUNK;
+	long p = raw(SYS_mmap, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (p < 0 && p > -4096)
-		return false;
+		return NULL;
 	raw(SYS_madvise, p, size, MADV_DONTDUMP);
-	/* A huge page would make the first touch cost 2 MB. */
-	raw(SYS_madvise, p, size, MADV_NOHUGEPAGE);
-	slots = (struct slot *)p;
+	return (struct slot *)p;
+}
+
+/* The slot, with its chunk mapped if need be; NULL if it can't be. */
+static struct slot *slot_make(int fd)
+{
+	struct slot *none = NULL, *made;
+
+	if ((uint32_t)fd >= atomic_load_explicit(&slots_limit, memory_order_relaxed))
+		return NULL;
+	if (slot_at(fd))
+		return slot_at(fd);
+	made = map_chunk();
+	if (!made)
+		return NULL;
+	/* Another thread may have been faster. */
+	if (!atomic_compare_exchange_strong(&slots_chunk[fd / SLOTS_CHUNK], &none, made)) {
+		raw(SYS_munmap, made, sizeof(struct slot) * SLOTS_CHUNK);
+		made = none;
+	}
+	return &made[fd % SLOTS_CHUNK];
+}
+
+bool slot_ready(int fd)
+{
+	return slot_make(fd) != NULL;
+}
+
+bool slots_init(void)
+{
 	atomic_store(&slots_limit, SLOTS_MAX);
-	return true;
+	if (slot_ready(0))
+		return true;
+	atomic_store(&slots_limit, 0);
+	return false;
 }
 
 void slots_disable(void)
@@ -47,7 +76,7 @@ int slots_high(void)
 
 void slot_fill(int fd, uint32_t word, uint64_t cookie, const struct slot_info *info, bool keep_sets)
 {
-	struct slot *slot = slot_at(fd);
+	struct slot *slot = slot_make(fd);
 	uint64_t words[5] = {0};
 
 	if (!slot)

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The descriptor table: what we know of each TCP socket of this process, by its number.
  *
- * A mapping that is touched only where it is used; a descriptor that is not tracked costs a compare
- * and a load. A slot is a hint: libc closes some descriptors behind our back, so before any side
- * effect the connection's cookie is read again. All members are atomics, since another thread may
- * look at a slot (to publish it) while it is cleared and filled. */
+ * In chunks, each mapped when its first slot is filled, so that neither a limit on the address
+ * space nor mlockall() meets more than what is used; a descriptor that is not tracked costs a
+ * compare and two loads. A slot is a hint: libc closes some descriptors behind our back, so before
+ * any side effect the connection's cookie is read again. All members are atomics, since another
+ * thread may look at a slot (to publish it) while it is cleared and filled. */
 #ifndef SHIM_SLOTS_H
 #define SHIM_SLOTS_H
 
@@ -12,6 +13,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum {
@@ -37,7 +39,7 @@ enum {
 	SLOT_SHUT_WHY = 16, /* bits from here: with SLOT_SHUT_FIRST, why it was not deferred */
 };
 
-enum { SLOT_SETS = 2, SLOTS_MAX = 1 << 20 };
+enum { SLOT_SETS = 2, SLOTS_MAX = 1 << 20, SLOTS_CHUNK = 1 << 10 };
 
 struct slot_info {
 	struct endpoint local, remote;
@@ -53,18 +55,31 @@ struct slot {
 _Static_assert(sizeof(struct slot) == 64, "a cache line");
 _Static_assert(sizeof(struct slot_info) == 40, "slot.info");
 
-extern struct slot *slots;	     /* NULL until slots_init() */
-extern _Atomic uint32_t slots_limit; /* 0 until then, and again when the shim goes inert */
+extern _Atomic(struct slot *) slots_chunk[SLOTS_MAX / SLOTS_CHUNK];
+extern _Atomic uint32_t slots_limit; /* 0 until slots_init(), and again when the shim goes inert */
 
 bool slots_init(void);
 void slots_disable(void);
 
+/* NULL if fd is outside of the table, or none of its chunk was ever filled. */
+static inline struct slot *slot_at(int fd)
+{
+	uint32_t n = (uint32_t)fd;
+	struct slot *chunk;
+
+	if (n >= atomic_load_explicit(&slots_limit, memory_order_relaxed))
+		return NULL;
+	chunk = atomic_load_explicit(&slots_chunk[n % SLOTS_MAX / SLOTS_CHUNK],
+				     memory_order_acquire);
+	return chunk ? &chunk[n % SLOTS_CHUNK] : NULL;
+}
+
 /* The word of a descriptor, 0 if it is not tracked. */
 static inline uint32_t slot_word(int fd)
 {
-	if ((uint32_t)fd >= atomic_load_explicit(&slots_limit, memory_order_relaxed))
-		return 0;
-	return atomic_load_explicit(&slots[fd].word, memory_order_acquire);
+	struct slot *slot = slot_at(fd);
+
+	return slot ? atomic_load_explicit(&slot->word, memory_order_acquire) : 0;
 }
 
 static inline uint32_t slot_kind(int fd)
@@ -72,15 +87,10 @@ static inline uint32_t slot_kind(int fd)
 	return slot_word(fd) & SLOT_KIND;
 }
 
-/* NULL if fd is outside of the table. */
-static inline struct slot *slot_at(int fd)
-{
-	if ((uint32_t)fd >= atomic_load_explicit(&slots_limit, memory_order_relaxed))
-		return NULL;
-	return &slots[fd];
-}
+/* Can this descriptor be filed? Maps its chunk if need be. */
+bool slot_ready(int fd);
 
-/* Fills a slot; the word is stored last. Keeps the epoll sets if keep_sets. */
+/* Fills a slot that is ready; the word is stored last. Keeps the epoll sets if keep_sets. */
 void slot_fill(int fd, uint32_t word, uint64_t cookie, const struct slot_info *info,
 	       bool keep_sets);
 void slot_load_info(const struct slot *slot, struct slot_info *info);

@@ -9,6 +9,7 @@
 #include "common/wire.h"
 #include "shim/apply.h"
 #include "shim/channel.h"
+#include "shim/clock.h"
 #include "shim/facts.h"
 #include "shim/holders.h"
 #include "shim/libc.h"
@@ -39,7 +40,7 @@ void steer_opened(int fd, uint32_t flags, const struct endpoint *local,
 	struct policy_terms terms;
 	uint32_t word = SLOT_CONN | flags;
 
-	if (!cookie || !slot_at(fd))
+	if (!cookie || !slot_ready(fd))
 		return;
 	if (local)
 		info.local = *local;
@@ -136,8 +137,14 @@ static void do_local(const struct closing *c, enum close_action action)
 	}
 }
 
-/* The daemon's duplicate of a deferred shutdown keeps the file alive: the program is to hear
- * nothing more of it, neither from an epoll set nor by SIGIO. */
+/* The daemon has a duplicate, or, with close-first = self, may be taking one to shut it down. */
+static bool has_duplicate(const struct closing *c)
+{
+	return c->facts.deferred || (c->has_policy && c->terms.close_first == FIRST_SELF);
+}
+
+/* The daemon's duplicate keeps the file alive: the program is to hear nothing more of it, neither
+ * from an epoll set nor by SIGIO. */
 static void silence(const struct closing *c)
 {
 	long flags = raw(SYS_fcntl, c->fd, F_GETFL);
@@ -166,7 +173,7 @@ static bool steer(struct closing *c)
 		action = ending_without_daemon(c);
 	}
 	do_local(c, action);
-	if (c->facts.deferred)
+	if (has_duplicate(c))
 		silence(c);
 	publish(c, WIRE_CLOSE, action);
 	return false;
@@ -355,12 +362,13 @@ static void exit_one(struct closing *c)
 
 void steer_exiting(void)
 {
-	uint64_t start = wire_now_ms();
 	struct fork_mark mark = fork_mark();
 	int high = slots_high(), done = 0;
+	uint64_t start;
 
 	if (!process_enter())
 		return;
+	start = clock_now_ms();
 	for (int fd = 0; fd < high && done < EXIT_MAX; fd++) {
 		struct slot *slot;
 		struct closing c;
@@ -372,7 +380,7 @@ void steer_exiting(void)
 			continue;
 		pin_if_in_sets(&c);
 		c.facts.sole_owner = let_go(&c, mark);
-		if (wire_now_ms() - start > EXIT_MS || !facts_gather(&c))
+		if (clock_now_ms() - start > EXIT_MS || !facts_gather(&c))
 			continue;
 		done++;
 		if (c.facts.sole_owner)

@@ -21,7 +21,7 @@ static bool ask(uintptr_t page)
 	char byte;
 	struct iovec here = {&byte, 1}, there = {(void *)(page * PAGE), 1};
 
-	if (process_is_sealed())
+	if (process_is_sealed() || !process_may_ask())
 		return true;
 	return raw(SYS_process_vm_readv, raw(SYS_getpid), &here, 1, &there, 1, 0) != -EFAULT;
 }

@@ -57,7 +57,7 @@ static uint32_t adopt(int fd)
 
 	if (word)
 		return process_enter() ? word : 0;
-	if (process_is_inert() || !is_tcp(fd) || !process_start() || !slot_at(fd))
+	if (!process_may_ask() || !is_tcp(fd) || !process_start() || !slot_ready(fd))
 		return 0;
 	word = SLOT_SOCKET | SLOT_SHARED | sock_options(fd);
 	slot_fill(fd, word, 0, NULL, false);
@@ -69,9 +69,17 @@ static void set_kind(int fd, uint32_t kind, const struct slot_info *info)
 	slot_fill(fd, (slot_word(fd) & ~(uint32_t)SLOT_KIND) | kind, 0, info, true);
 }
 
+/* A fork child starts anew first: else the fork that made it would seem to be still under way. */
+static struct fork_mark mark_here(void)
+{
+	if (process_is_new())
+		process_enter();
+	return fork_mark();
+}
+
 int wrap_socket(int domain, int type, int protocol)
 {
-	struct fork_mark mark = fork_mark();
+	struct fork_mark mark = mark_here();
 	int fd = libc.socket(domain, type, protocol);
 
 	if (fd >= 0 && is_inet(domain) && (type & 0xf) == SOCK_STREAM &&
@@ -224,7 +232,7 @@ static bool is_listener(int fd, const struct sockaddr_storage *addr, socklen_t l
 #define ACCEPT(call)                                                                        \
 	struct sockaddr_storage own, *from = addr ? (struct sockaddr_storage *)addr : &own; \
 	socklen_t own_len = sizeof(own), given = sizeof(own);                               \
-	struct fork_mark mark = fork_mark();                                                \
+	struct fork_mark mark = mark_here();                                                \
 	int saved = errno, result;                                                          \
                                                                                             \
 	if (process_is_inert() || (addr && !user_readable(len, sizeof(*len)))) {            \

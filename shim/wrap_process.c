@@ -59,6 +59,7 @@ static void fork_done(bool counted, bool failed)
 
 static void fork_in_child(bool counted)
 {
+	fork_reset(); /* or what it opens first would count as opened while its own fork went on */
 	if (counted)
 		share_forked();
 	else

@@ -136,13 +136,14 @@ else
 fi
 build_step "build with clang" build clang --enable-werror CC=clang
 if build_step "build with address and undefined sanitizers" build asan --enable-sanitizers; then
-	test_step "unit and config tests under sanitizers" asan "UNIT_TESTS CONF_TESTS" \
+	test_step "unit, config and fuzz seed tests under sanitizers" asan \
+		"UNIT_TESTS CONF_TESTS FUZZ_TESTS" \
 		ASAN_OPTIONS=detect_leaks=1:abort_on_error=1
 else
-	without sanitizers "unit and config tests under sanitizers"
+	without sanitizers "unit, config and fuzz seed tests under sanitizers"
 fi
 if build_step "build with thread sanitizer" build tsan --enable-sanitizers=thread; then
-	test_step "unit tests under thread sanitizer" tsan UNIT_TESTS
+	test_step "unit tests under thread sanitizer" tsan UNIT_TESTS RACE_ROUNDS=100000
 else
 	without "thread sanitizer" "unit tests under thread sanitizer"
 fi
@@ -155,11 +156,10 @@ else
 	without gcc "make distcheck" "wire tests" "programs with and without the shim" \
 		"a sample of other programs' test suites"
 fi
-if [ -e "$out/gcc/closesided" ] && [ -e "$out/asan/closesided" ]; then
-	test_step "some wire tests, the daemon under sanitizers" gcc WIRE_SAMPLE \
-		CLOSESIDED="$out/asan/closesided"
+if [ -e "$out/asan/closesided" ]; then
+	test_step "some wire tests, daemon, shim and command under sanitizers" asan WIRE_SAMPLE
 else
-	without sanitizers "some wire tests, the daemon under sanitizers"
+	without sanitizers "some wire tests, daemon, shim and command under sanitizers"
 fi
 
 echo "logs are in ${out#"$src"/}/log, results in ${out#"$src"/}/*/tests; it took $SECONDS s"

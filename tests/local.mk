@@ -46,7 +46,16 @@ bench: all $(check_PROGRAMS)
 			bash $(top_srcdir)/$$bench || exit; \
 	done
 
-.PHONY: bench lint
+# A million connections whose closes race accepts, under ThreadSanitizer; RACE_ROUNDS says how many.
+race:
+	$(MKDIR_P) race-build
+	cd race-build && { test -e Makefile || \
+		$$(cd $(abs_top_srcdir) && pwd)/configure -q --enable-sanitizers=thread; }
+	$(MAKE) -C race-build tests/unit/test_races
+	RACE_ROUNDS=$${RACE_ROUNDS:-1000000} TSAN_OPTIONS=halt_on_error=1 CMOCKA_MESSAGE_OUTPUT=TAP \
+		race-build/tests/unit/test_races
+
+.PHONY: bench lint race
 
 print-%:
 	@echo '$($*)'

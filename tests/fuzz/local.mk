@@ -36,11 +36,11 @@ tests_fuzz_fuzz_filter_SOURCES = tests/fuzz/fuzz_filter.c $(FUZZ_COMMON)
 tests_fuzz_fuzz_filter_LDFLAGS = $(LIBFUZZER)
 tests_fuzz_fuzz_filter_LDADD = libdaemon.la
 
-tests_fuzz_fuzz_options_SOURCES = tests/fuzz/fuzz_options.c shim/rules.c $(FUZZ_COMMON)
+tests_fuzz_fuzz_options_SOURCES = tests/fuzz/fuzz_options.c shim/rules.c shim/clock.c $(FUZZ_COMMON)
 tests_fuzz_fuzz_options_LDFLAGS = $(LIBFUZZER)
 tests_fuzz_fuzz_options_LDADD = libcommon.la
 
-tests_fuzz_fuzz_page_SOURCES = tests/fuzz/fuzz_page.c shim/rules.c $(FUZZ_COMMON)
+tests_fuzz_fuzz_page_SOURCES = tests/fuzz/fuzz_page.c shim/rules.c shim/clock.c $(FUZZ_COMMON)
 tests_fuzz_fuzz_page_LDFLAGS = $(LIBFUZZER)
 tests_fuzz_fuzz_page_LDADD = libdaemon.la
 

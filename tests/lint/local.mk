@@ -6,5 +6,6 @@ LINT_TESTS += \
 	tests/lint/man.sh \
 	tests/lint/documented.sh \
 	tests/lint/exports.sh \
+	tests/lint/limits.sh \
 	tests/lint/lists.sh
 EXTRA_DIST += tests/lint/lib.sh tests/lint/cppcheck.h

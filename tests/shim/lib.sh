@@ -11,7 +11,8 @@
 #                                   none). AT-LEAST is what the counters must show in `peer`: a
 #                                   number of hand-overs (deferred shutdowns and at-exit copies
 #                                   count); 0 for active, but exactly none handed over; `inert` if
-#                                   the shim cannot work in it, and must not be in the way.
+#                                   the shim cannot work in it, must see nothing and must not be in
+#                                   the way.
 #   case_modes="watch peer"         leaves some out
 #   case_opens=N                    that many connections must be seen, not just one
 #   case_env=(A=B...)               more environment
@@ -58,14 +59,38 @@ case_active() {
 	case_seen="$sessions sessions, $opens opens, $hands handed over"
 	[ "$now" = 0 ] || return 1
 	case $case_want in
-	inert) true ;;
+	inert) [ "$opens" = 0 ] && [ "$hands" = 0 ] ;;
 	0) [ "$opens" -ge "$case_opens" ] && [ "$hands" = 0 ] ;;
 	*) [ "$opens" -ge "$case_opens" ] && [ "$hands" -ge "$case_want" ] ;;
 	esac
 }
 
+# case_mode NAME MODE COMMAND...: one mode of same(). A daemon that is late on a busy machine gets no
+# hand-overs: then it is run again, and the output must be the same each time.
+case_mode() {
+	local name=$1 mode=$2 try before
+	shift 2
+	steer cases "${case_options[$mode]}"
+	STEER+=("${case_env[@]}")
+	for try in 1 2 3; do
+		[ -n "$wire_plain" ] || read -ra before < <(case_counts)
+		case_run "$dir/$mode.out" "$@"
+		if ! cmp -s "$dir/plain.out" "$dir/$mode.out"; then
+			not_ok "$name, $mode: the same output" \
+				"$(diff "$dir/plain.out" "$dir/$mode.out" | head -n 20)"
+			return
+		fi
+		if wait_for 10 case_active "${before[@]}"; then
+			ok "$name, $mode: the same output; $case_seen"
+			return
+		fi
+		[ "$try" = 3 ] || note "$name, $mode: $case_seen, wanted $case_want; once more"
+	done
+	not_ok "$name, $mode: and the shim was at work" "$case_seen, wanted $case_want"
+}
+
 same() {
-	local name=$1 want=$2 mode before
+	local name=$1 want=$2 mode
 	shift 2
 	STEER=(env "${case_env[@]}")
 	case_run "$dir/plain.out" "$@"
@@ -76,17 +101,6 @@ same() {
 	for mode in $case_modes; do
 		case_want=$want
 		[ "$mode" = peer ] || [ "$want" = inert ] || case_want=0
-		[ -n "$wire_plain" ] || read -ra before < <(case_counts)
-		steer cases "${case_options[$mode]}"
-		STEER+=("${case_env[@]}")
-		case_run "$dir/$mode.out" "$@"
-		if ! cmp -s "$dir/plain.out" "$dir/$mode.out"; then
-			not_ok "$name, $mode: the same output" \
-				"$(diff "$dir/plain.out" "$dir/$mode.out" | head -n 20)"
-		elif ! wait_for 10 case_active "${before[@]}"; then
-			not_ok "$name, $mode: and the shim was at work" "$case_seen, wanted $case_want"
-		else
-			ok "$name, $mode: the same output; $case_seen"
-		fi
+		case_mode "$name" "$mode" "$@"
 	done
 }

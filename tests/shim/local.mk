@@ -2,7 +2,13 @@
 SHIM_TESTS += \
 	tests/shim/test-descriptors.sh \
 	tests/shim/test-epoll.sh \
+	tests/shim/test-exits.sh \
+	tests/shim/test-languages.sh \
+	tests/shim/test-libraries.sh \
 	tests/shim/test-processes.sh \
+	tests/shim/test-sandboxes.sh \
+	tests/shim/test-seccomp.sh \
+	tests/shim/test-servers.sh \
 	tests/shim/test-shutdown.sh \
 	tests/shim/test-sockets.sh \
 	tests/shim/test-threads.sh
@@ -15,7 +21,13 @@ SHIM_CASES = \
 	tests/shim/duplicates \
 	tests/shim/epoll_sets \
 	tests/shim/epoll_threads \
+	tests/shim/exits \
 	tests/shim/forks \
+	tests/shim/plugins \
+	tests/shim/rights \
+	tests/shim/rounds \
+	tests/shim/sandbox \
+	tests/shim/seccomp \
 	tests/shim/shut_write \
 	tests/shim/signals \
 	tests/shim/sock_calls \
@@ -47,13 +59,37 @@ tests_shim_epoll_threads_SOURCES = tests/shim/epoll_threads.c $(case_shared)
 tests_shim_epoll_threads_LDADD = $(case_libs)
 tests_shim_sock_kinds_SOURCES = tests/shim/sock_kinds.c $(case_shared)
 tests_shim_sock_kinds_LDADD = $(case_libs)
+tests_shim_sandbox_SOURCES = tests/shim/sandbox.c $(case_shared)
+tests_shim_sandbox_LDADD = $(case_libs)
+tests_shim_seccomp_SOURCES = tests/shim/seccomp.c tests/shim/filter.c tests/shim/filter.h $(case_shared)
+tests_shim_seccomp_LDADD = $(case_libs)
+tests_shim_plugins_SOURCES = tests/shim/plugins.c $(case_shared)
+tests_shim_plugins_LDADD = $(case_libs)
+tests_shim_rounds_SOURCES = tests/shim/rounds.c $(case_shared)
+tests_shim_rounds_LDADD = $(case_libs)
+tests_shim_rights_SOURCES = tests/shim/rights.c $(case_shared)
+tests_shim_rights_LDADD = $(case_libs)
+tests_shim_exits_SOURCES = tests/shim/exits.c $(case_shared)
+tests_shim_exits_LDADD = $(case_libs)
+
+# The same as a program and as a library to preload.
+check_PROGRAMS += tests/shim/early_late
+tests_shim_early_late_SOURCES = tests/shim/early_late.c $(case_shared)
+tests_shim_early_late_CPPFLAGS = $(AM_CPPFLAGS) -DPROGRAM
+tests_shim_early_late_LDADD = $(case_libs)
+check_LTLIBRARIES = tests/shim/early_late.la
+tests_shim_early_late_la_SOURCES = tests/shim/early_late.c $(case_shared)
+tests_shim_early_late_la_CFLAGS = $(AM_CFLAGS) -fPIC
+tests_shim_early_late_la_LDFLAGS = -avoid-version -module -shared -rpath /nowhere
+tests_shim_cancel_SOURCES = tests/shim/cancel.c $(case_shared)
+tests_shim_cancel_LDADD = $(case_libs)
 tests_shim_signals_SOURCES = tests/shim/signals.c $(case_shared)
 tests_shim_signals_LDADD = $(case_libs)
 tests_shim_sock_calls_SOURCES = tests/shim/sock_calls.c $(case_shared)
 tests_shim_sock_calls_LDADD = $(case_libs)
 tests_shim_threads_SOURCES = tests/shim/threads.c $(case_shared)
 tests_shim_threads_LDADD = $(case_libs)
-tests_shim_cancel_SOURCES = tests/shim/cancel.c $(case_shared)
-tests_shim_cancel_LDADD = $(case_libs)
 
-EXTRA_DIST += tests/shim/lib.sh
+EXTRA_DIST += tests/shim/lib.sh tests/shim/plugin.c tests/shim/plugin.h \
+	tests/shim/Speak.java tests/shim/speak.mjs tests/shim/speak.pl tests/shim/speak.py \
+	tests/shim/speak.rb

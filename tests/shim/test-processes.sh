@@ -19,4 +19,12 @@ for how in posix-spawn shells vfork-exec vfork-exit vfork-close vfork-close-exec
 	vfork-nested vfork-filter vfork-by-number vfork-first-tcp vfork-first-filter; do
 	same "spawns $how" 2 "$cases/spawns" $how
 done
+
+# Descriptors that travel. What was cut off or never received counts as held for good.
+for how in self several mmsg peek refused child; do
+	same "rights $how" 4 "$cases/rights" $how
+done
+for how in cut never stranger; do
+	same "rights $how" 2 "$cases/rights" $how
+done
 finish

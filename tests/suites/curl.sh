@@ -3,11 +3,13 @@
 #
 # The suite curl: curl's own tests of HTTP and FTP, from the source of Debian's package: curl and
 # its test servers are built once in $top_builddir/suites. A unit is the number of a test; all that
-# are asked for at once run in one go of runtests.pl, servers and curl both under "${STEER[@]}".
+# are asked for run in goes of runtests.pl of a hundred, servers and curl both under "${STEER[@]}".
 . "$(dirname "${BASH_SOURCE[0]}")/source.sh"
 
 curl_src=$suites_cache/curl-src
 curl_built=$suites_cache/curl.built
+# shellcheck disable=SC2034 # for run.sh
+suite_together=yes
 
 # A debug build, for some tests need one. Left out is what curl can do besides (HTTP/2, LDAP, SSH).
 # Static, so that a copy of the tree made of links will do.
@@ -26,12 +28,7 @@ suite_prepare()
 	[ ! -e "$curl_built" ] || return 0
 	source_need dpkg-source:dpkg-dev gcc make perl stunnel4 || return
 	source_unpack curl "$curl_src" || return
-	echo "building curl and its test servers in $curl_src" >&2
-	if ! (curl_build) >"$suites_cache/curl.log" 2>&1; then
-		tail -n 5 "$suites_cache/curl.log" >&2
-		return 77
-	fi
-	touch "$curl_built"
+	source_build curl "$curl_built" curl_build
 }
 
 # Those with the keyword HTTP or FTP, without the ones that curl's authors have disabled.
@@ -63,18 +60,29 @@ curl_results()
 		}'
 }
 
-# suite_run OUT UNIT...
-suite_run()
+# One go of runtests.pl, which knows no time limit: a test that hangs costs the rest of its go.
+curl_go()
 {
-	local out=$1 place=${TMPDIR:-/tmp}/curl.$$ log status
+	local out=$1 place=$2 log=$2/runtests.out
 
-	shift
-	mkdir -p "$place" && cp -as "$curl_src/." "$place" || return
-	log=$place/runtests.out
+	shift 2
 	rm -rf "$place/tests/log"
-	(cd "$place/tests" && timeout -k 10 "${SUITE_TIMEOUT:-3000}" "${STEER[@]}" \
+	(cd "$place/tests" && timeout -k 10 "${SUITE_TIMEOUT:-$((120 + 12 * $#))}" "${STEER[@]}" \
 		perl -I. ./runtests.pl -n -a "$@") >"$log" 2>&1 </dev/null
 	cat "$log"
 	curl_results "$@" <"$log" >>"$out"
+}
+
+# suite_run OUT UNIT...
+suite_run()
+{
+	local out=$1 place=${TMPDIR:-/tmp}/curl.$$
+
+	shift
+	mkdir -p "$place" && cp -as "$curl_src/." "$place" || return
+	while [ $# -gt 0 ]; do
+		curl_go "$out" "$place" "${@:1:100}"
+		shift $(($# < 100 ? $# : 100))
+	done
 	rm -rf "$place"
 }

@@ -7,7 +7,7 @@
 #
 #   source_unpack curl DIR    the upstream source of Debian's package, with Debian's patches
 #
-# Status 77, with the reason on stderr, if they can't be had.
+# Status 77, with the reason on stdout, if they can't be had.
 
 suites_cache=${top_builddir:?}/suites
 
@@ -39,11 +39,11 @@ source_index()
 	mkdir -p "$dir/parts" "$dir/lists/partial" "$dir/cache/archives/partial"
 	source_list >"$dir/sources.list"
 	[ -s "$dir/sources.list" ] || {
-		echo "apt knows no place for Debian's packages" >&2
+		echo "apt knows no place for Debian's packages"
 		return 77
 	}
 	source_apt update >"$dir/log" 2>&1 || {
-		tail -n 5 "$dir/log" >&2
+		tail -n 1 "$dir/log"
 		return 77
 	}
 	touch "$dir/done"
@@ -60,7 +60,7 @@ source_unpack()
 	rm -rf "$tmp"
 	mkdir -p "$tmp"
 	if ! (cd "$tmp" && source_apt source --only-source "$package") >"$tmp/log" 2>&1 </dev/null; then
-		tail -n 5 "$tmp/log" >&2
+		tail -n 1 "$tmp/log"
 		return 77
 	fi
 	mv "$tmp"/*/ "$dir" && rm -rf "$tmp"
@@ -73,8 +73,22 @@ source_need()
 
 	for entry; do
 		command -v "${entry%%:*}" >/dev/null || {
-			echo "${entry%%:*} is not installed (Debian: ${entry#*:})" >&2
+			echo "${entry%%:*} is not installed (Debian: ${entry#*:})"
 			return 77
 		}
 	done
+}
+
+# source_build NAME MARK COMMAND...: in a shell of its own, its output in NAME.log; then makes MARK
+source_build()
+{
+	local log=$suites_cache/$1.log mark=$2
+
+	echo "# building $1 in $suites_cache" >&2
+	shift 2
+	if ! ("$@") >"$log" 2>&1 </dev/null; then
+		tail -n 3 "$log"
+		return 77
+	fi
+	touch "$mark"
 }

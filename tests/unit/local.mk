@@ -3,6 +3,7 @@ if HAVE_CMOCKA
 UNIT_TESTS += \
 	tests/unit/test_cli \
 	tests/unit/test_close_decide \
+	tests/unit/test_closer \
 	tests/unit/test_config \
 	tests/unit/test_conn \
 	tests/unit/test_custody_judge \
@@ -16,11 +17,13 @@ UNIT_TESTS += \
 	tests/unit/test_policy \
 	tests/unit/test_policy_keys \
 	tests/unit/test_process \
+	tests/unit/test_races \
 	tests/unit/test_record \
 	tests/unit/test_shim \
 	tests/unit/test_slots \
 	tests/unit/test_tally \
 	tests/unit/test_tcp_state \
+	tests/unit/test_user \
 	tests/unit/test_wire
 endif
 
@@ -29,6 +32,7 @@ check_PROGRAMS += $(UNIT_TESTS)
 # The shim's tables are linked in: in a preloaded library no sanitizer sees the threads.
 tests_unit_test_forks_SOURCES = tests/unit/test_forks.c shim/forks.c
 tests_unit_test_holders_SOURCES = tests/unit/test_holders.c shim/holders.c
+tests_unit_test_races_SOURCES = tests/unit/test_races.c $(libcloseside_la_SOURCES)
 tests_unit_test_shim_SOURCES = tests/unit/test_shim.c $(libcloseside_la_SOURCES)
 tests_unit_test_slots_SOURCES = tests/unit/test_slots.c shim/slots.c
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/conn.h"
 
+#include <limits.h>
 #include <stdbool.h>
 #include <sys/socket.h>
 
@@ -85,7 +86,7 @@ static void a_child_that_serves_it_has_it(void **state)
 	assert_int_equal(conn->pid, 21);
 	assert_int_equal(fixture->parent.count, 0);
 	assert_int_equal(fixture->child.count, 1);
-	conn_owner_gone(fixture->conns, &fixture->parent);
+	conn_owner_gone(fixture->conns, &fixture->parent, UINT_MAX);
 	assert_ptr_equal(conn_find(fixture->conns, 1), conn);
 }
 
@@ -115,9 +116,9 @@ static void an_heir_that_has_gone_inherits_nothing(void **state)
 
 	record.how = 1;
 	conn_open(fixture->conns, &fixture->child, &record, (struct account){0, 0}, 2, &opened);
-	assert_int_equal(conn_owner_gone(fixture->conns, &fixture->child), 0);
+	assert_int_equal(conn_owner_gone(fixture->conns, &fixture->child, UINT_MAX), 0);
 	assert_int_equal(conn->pid, 20);
-	assert_int_equal(conn_owner_gone(fixture->conns, &fixture->parent), 1);
+	assert_int_equal(conn_owner_gone(fixture->conns, &fixture->parent, UINT_MAX), 1);
 	assert_null(conn_find(fixture->conns, 1));
 }
 
@@ -152,7 +153,7 @@ static void what_is_in_custody_outlives_its_session(void **state)
 
 	open_one(fixture, &fixture->parent, 2);
 	held->custody = CUSTODY_WAITING;
-	assert_int_equal(conn_owner_gone(fixture->conns, &fixture->parent), 1);
+	assert_int_equal(conn_owner_gone(fixture->conns, &fixture->parent, UINT_MAX), 1);
 	assert_ptr_equal(conn_find(fixture->conns, 1), held);
 	assert_null(held->owner);
 	assert_null(conn_find(fixture->conns, 2));

@@ -135,6 +135,33 @@ static void threads_never_count_too_few(void **state)
 	assert_true(holder_release(9));
 }
 
+/* The same from processes that inherited the table. */
+static void processes_never_count_too_few(void **state)
+{
+	pid_t children[THREADS];
+
+	(void)state;
+	holder_create(10, false);
+	for (int i = 0; i < THREADS; i++) {
+		children[i] = fork();
+		if (children[i] != 0)
+			continue;
+		for (int round = 0; round < ROUNDS; round++) {
+			holder_share(10);
+			if (holder_release(10))
+				_exit(1);
+		}
+		_exit(0);
+	}
+	for (int i = 0; i < THREADS; i++) {
+		int status;
+
+		assert_int_equal(waitpid(children[i], &status, 0), children[i]);
+		assert_int_equal(status, 0);
+	}
+	assert_true(holder_release(10));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -147,6 +174,7 @@ int main(void)
 		cmocka_unit_test(what_was_not_made_is_taken_back),
 		cmocka_unit_test(a_fork_shares_the_table),
 		cmocka_unit_test(threads_never_count_too_few),
+		cmocka_unit_test(processes_never_count_too_few),
 	};
 
 	if (!holders_init())

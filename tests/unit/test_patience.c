@@ -271,6 +271,29 @@ static void what_was_learned_can_be_listed(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* Somebody else's peers never close first. */
+static void nobody_learns_from_another_user(void **state)
+{
+	static _Atomic uint8_t hints[WIRE_HINTS];
+	struct patience_case mine = server_case(2, 40000), theirs = mine;
+	_Atomic uint8_t *hint = &hints[wire_hint_index(POLICY, ROLE_SERVER, 80)];
+
+	theirs.uid = 1000;
+	patience_publish(*state, hints);
+	for (uint32_t i = 0; i < 20; i++)
+		one(*state, &mine, 3, i);
+	for (uint32_t i = 0; i < 100; i++)
+		one(*state, &theirs, NEVER, i);
+	assert_true(patience_next(*state, &mine, 200) > 0);
+	assert_int_equal(*hint & HINT_PROMPT_VAIN, 0);
+	for (uint32_t i = 0; i < 10000; i++) { /* and has ever so many */
+		theirs.policy = i;
+		one(*state, &theirs, NEVER, 1000 + i);
+	}
+	assert_in_range(patience_next(*state, &mine, 20000), 1, GRACE - 1);
+	patience_publish(*state, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -289,6 +312,7 @@ int main(void)
 		TEST(a_client_is_keyed_by_the_server),
 		TEST(more_peers_than_there_is_room_for),
 		TEST(what_was_learned_can_be_listed),
+		cmocka_unit_test_setup_teardown(nobody_learns_from_another_user, setup, teardown),
 	};
 
 	return cmocka_run_group_tests_name("patience", tests, NULL, NULL);

@@ -343,4 +343,5 @@ def main():
     os._exit(0)  # whatever still waits
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -89,7 +89,18 @@ check() {
 	if "$@"; then ok "$name"; else not_ok "$name" "failed: $*"; fi
 }
 
+# What a sanitizer found in the daemon, or with the shim in any program or child of one: the test may
+# not have noticed.
+no_complaints() {
+	local files
+	files=$(grep -rlE 'ERROR: [A-Z][a-z]*Sanitizer|: runtime error: ' "$dir" 2>/dev/null) || return 0
+	not_ok "no sanitizer complains" "see below"
+	# shellcheck disable=SC2086 # names of ours, without blanks
+	note "$(grep -hE -A 20 'ERROR: [A-Z][a-z]*Sanitizer|: runtime error: ' $files | head -n 60)"
+}
+
 finish() {
+	no_complaints
 	echo "1..$tap_count"
 	finished=1
 	[ "$tap_failed" = 0 ]

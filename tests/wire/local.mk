@@ -6,6 +6,13 @@ WIRE_TESTS += \
 	tests/wire/test-matrix.sh \
 	tests/wire/test-shutdown-kinds.sh \
 	tests/wire/test-hostile.sh \
+	tests/wire/test-hostile-numbers.sh \
+	tests/wire/test-hostile-records.sh \
+	tests/wire/test-hostile-sessions.sh \
+	tests/wire/test-hostile-descriptors.sh \
+	tests/wire/test-hostile-sockets.sh \
+	tests/wire/test-hostile-control.sh \
+	tests/wire/test-hostile-lock.sh \
 	tests/wire/test-bad-input.sh \
 	tests/wire/test-eof-readers.sh \
 	tests/wire/test-fork.sh \
@@ -22,6 +29,8 @@ WIRE_TESTS += \
 	tests/wire/test-peer-time-wait.sh \
 	tests/wire/test-options.sh \
 	tests/wire/test-selectors.sh \
+	tests/wire/test-client-leaves.sh \
+	tests/wire/test-self.sh \
 	tests/wire/test-report.sh \
 	tests/wire/test-missed.sh \
 	tests/wire/test-service.sh \
@@ -31,12 +40,22 @@ WIRE_TESTS += \
 check_PROGRAMS += tests/wire/closes
 tests_wire_closes_SOURCES = tests/wire/closes.c
 
-# Also run against a daemon with sanitizers: short ones that take it through all that it does.
+# Also run with sanitizers in the daemon, the CLI and the shim, which is preloaded after gcc's
+# libasan: short ones that take them through all that they do, nginx among the programs.
 WIRE_SAMPLE = \
 	tests/wire/test-fork.sh \
-	tests/wire/test-time-wait-none.sh
+	tests/wire/test-time-wait-none.sh \
+	tests/wire/test-hostile-numbers.sh \
+	tests/wire/test-hostile-records.sh \
+	tests/wire/test-hostile-sessions.sh \
+	tests/wire/test-hostile-descriptors.sh \
+	tests/wire/test-hostile-sockets.sh \
+	tests/wire/test-hostile-control.sh \
+	tests/wire/test-half-close.sh \
+	tests/wire/test-keys.sh
 
 EXTRA_DIST += \
 	tests/wire/lib.sh tests/wire/servers.sh tests/wire/clients.sh \
 	tests/wire/conns.awk tests/wire/actor.py tests/wire/client.py tests/wire/ctl.py \
-	tests/wire/fetch.mjs tests/wire/load.py tests/wire/pool.py tests/wire/hostile.py
+	tests/wire/fetch.mjs tests/wire/load.py tests/wire/pool.py \
+	tests/wire/hostile.py tests/wire/hostile-lib.sh tests/wire/attack.py
