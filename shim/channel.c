@@ -219,7 +219,7 @@ void channel_open(void)
 		turn_await(&opening, by, by);
 		return;
 	}
-	if (!atomic_load(&up))
+	if (!atomic_load(&up) && is_due())
 		try_to_open();
 	atomic_store(&opening, 0);
 	turn_done(&opening);
@@ -399,7 +399,8 @@ static bool send_fd(int fd, const struct wire_record *record, int passed)
 	if (sent == sizeof(*record))
 		return true;
 	atomic_fetch_add(left, 1);
-	/* Of two threads that close the same number, one may be late: that is not our trouble. */
+	/* A program that closes twice, in two threads or in a signal handler, has closed it
+	 * already. */
 	if (sent != -EBADF || !is_ours(fd))
 		note_error(sent);
 	return false;

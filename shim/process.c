@@ -302,11 +302,12 @@ bool process_start(void)
 /* Exactly one thread of the child gets here, since a fork copies one only. */
 static void start_anew(void)
 {
-	if (fork_was_announced())
-		share_inherited();
-	else
+	if (fork_was_announced()) {
+		share_inherited(); /* and its wrapper has reset, or will: see fork_in_child() */
+	} else {
 		share_uncounted();
-	fork_reset();
+		fork_reset();
+	}
 	channel_forget();
 	rules_after_fork();
 	atomic_store(&vforks, 0);

@@ -47,6 +47,5 @@ void share_forked(void);
 
 /* This one is shared for good, with whom we can't see. */
 void share_pin(int fd);
-void share_pin_all(void); /* of everything, without a system call */
 
 #endif

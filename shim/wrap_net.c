@@ -57,7 +57,8 @@ static uint32_t adopt(int fd)
 
 	if (word)
 		return process_enter() ? word : 0;
-	if (!process_may_ask() || !is_tcp(fd) || !process_start() || !slot_ready(fd))
+	if (process_is_sealed() || !process_may_ask() || !is_tcp(fd) || !process_start() ||
+	    !slot_ready(fd))
 		return 0;
 	word = SLOT_SOCKET | SLOT_SHARED | sock_options(fd);
 	slot_fill(fd, word, 0, NULL, false);

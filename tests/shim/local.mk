@@ -11,6 +11,7 @@ SHIM_TESTS += \
 	tests/shim/test-servers.sh \
 	tests/shim/test-shutdown.sh \
 	tests/shim/test-sockets.sh \
+	tests/shim/test-spawn-cost.sh \
 	tests/shim/test-threads.sh
 
 SHIM_CASES = \
@@ -23,6 +24,7 @@ SHIM_CASES = \
 	tests/shim/epoll_threads \
 	tests/shim/exits \
 	tests/shim/forks \
+	tests/shim/limits \
 	tests/shim/plugins \
 	tests/shim/rights \
 	tests/shim/rounds \
@@ -32,6 +34,7 @@ SHIM_CASES = \
 	tests/shim/signals \
 	tests/shim/sock_calls \
 	tests/shim/sock_kinds \
+	tests/shim/spawner \
 	tests/shim/spawns \
 	tests/shim/threads
 
@@ -71,6 +74,14 @@ tests_shim_rights_SOURCES = tests/shim/rights.c $(case_shared)
 tests_shim_rights_LDADD = $(case_libs)
 tests_shim_exits_SOURCES = tests/shim/exits.c $(case_shared)
 tests_shim_exits_LDADD = $(case_libs)
+tests_shim_signals_SOURCES = tests/shim/signals.c $(case_shared)
+tests_shim_signals_LDADD = $(case_libs)
+tests_shim_sock_calls_SOURCES = tests/shim/sock_calls.c $(case_shared)
+tests_shim_sock_calls_LDADD = $(case_libs)
+tests_shim_threads_SOURCES = tests/shim/threads.c $(case_shared)
+tests_shim_threads_LDADD = $(case_libs)
+tests_shim_cancel_SOURCES = tests/shim/cancel.c $(case_shared)
+tests_shim_cancel_LDADD = $(case_libs)
 
 # The same as a program and as a library to preload.
 check_PROGRAMS += tests/shim/early_late
@@ -81,14 +92,10 @@ check_LTLIBRARIES = tests/shim/early_late.la
 tests_shim_early_late_la_SOURCES = tests/shim/early_late.c $(case_shared)
 tests_shim_early_late_la_CFLAGS = $(AM_CFLAGS) -fPIC
 tests_shim_early_late_la_LDFLAGS = -avoid-version -module -shared -rpath /nowhere
-tests_shim_cancel_SOURCES = tests/shim/cancel.c $(case_shared)
-tests_shim_cancel_LDADD = $(case_libs)
-tests_shim_signals_SOURCES = tests/shim/signals.c $(case_shared)
-tests_shim_signals_LDADD = $(case_libs)
-tests_shim_sock_calls_SOURCES = tests/shim/sock_calls.c $(case_shared)
-tests_shim_sock_calls_LDADD = $(case_libs)
-tests_shim_threads_SOURCES = tests/shim/threads.c $(case_shared)
-tests_shim_threads_LDADD = $(case_libs)
+tests_shim_limits_SOURCES = tests/shim/limits.c $(case_shared)
+tests_shim_limits_LDADD = $(case_libs)
+tests_shim_spawner_SOURCES = tests/shim/spawner.c $(case_shared)
+tests_shim_spawner_LDADD = $(case_libs)
 
 EXTRA_DIST += tests/shim/lib.sh tests/shim/plugin.c tests/shim/plugin.h \
 	tests/shim/Speak.java tests/shim/speak.mjs tests/shim/speak.pl tests/shim/speak.py \

@@ -18,9 +18,10 @@ SEEN_SHARE = 90  # percent of the ends of connections that the kernel counts, at
 STEERED_SHARE = 90  # percent of the eligible closes, at least
 
 # A close is eligible if its connection matches a policy with close-first = peer, the program is its
-# only holder, has not set SO_LINGER on it, and closes first, while it is in use: these reasons
-# not to hand over are the policy's own meaning (see closeside.1). All others are failures to steer.
-NOT_ELIGIBLE = ("shared", "idle", "app-linger")
+# only holder, has not set SO_LINGER on it, and closes first, while it is in use, and it is none of
+# what libcloseside(7) says is never handed over (unsafe: for one, its epoll set was closed before
+# it). These reasons are named. All others are failures to steer.
+NOT_ELIGIBLE = ("shared", "idle", "app-linger", "unsafe")
 
 
 def results(path):

@@ -72,8 +72,16 @@ def recording(base, lines):
     return Recording
 
 
+def shim_is_loaded():
+    with open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:
+        return "libcloseside.so" in maps.read()
+
+
 def main():
     out, unit = sys.argv[1:]
+    # What makes no connection is nowhere in the daemon's counters.
+    if shim_is_loaded() != ("libcloseside.so" in os.environ.get("LD_PRELOAD", "")):
+        sys.exit("the shim is not where it should be")
     module, _, name = unit.partition("::")
     lines = Lines(out, module)
     arguments = ["-v", "-u", RESOURCES, "--fail-env-changed", "--timeout", "1100",
