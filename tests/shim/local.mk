@@ -12,7 +12,9 @@ SHIM_TESTS += \
 	tests/shim/test-shutdown.sh \
 	tests/shim/test-sockets.sh \
 	tests/shim/test-spawn-cost.sh \
-	tests/shim/test-threads.sh
+	tests/shim/test-stdio.sh \
+	tests/shim/test-threads.sh \
+	tests/shim/test-web-servers.sh
 
 SHIM_CASES = \
 	tests/shim/bad_pointers \
@@ -97,6 +99,6 @@ tests_shim_limits_LDADD = $(case_libs)
 tests_shim_spawner_SOURCES = tests/shim/spawner.c $(case_shared)
 tests_shim_spawner_LDADD = $(case_libs)
 
-EXTRA_DIST += tests/shim/lib.sh tests/shim/plugin.c tests/shim/plugin.h \
+EXTRA_DIST += tests/shim/lib.sh tests/shim/served.sh tests/shim/plugin.c tests/shim/plugin.h \
 	tests/shim/Speak.java tests/shim/speak.mjs tests/shim/speak.pl tests/shim/speak.py \
 	tests/shim/speak.rb

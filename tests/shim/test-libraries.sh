@@ -8,6 +8,7 @@
 cases_init
 sources=("$top_srcdir/tests/shim/pair.c" "-I$top_srcdir" -D_GNU_SOURCE -pthread)
 
+# shellcheck disable=SC2317 # check calls it
 not() {
 	! "$@"
 }
@@ -99,6 +100,7 @@ elif [ "$(uname -m)" = x86_64 ]; then
 fi
 cat >"$dir/audit.c" <<<'unsigned int la_version(unsigned int v) { return v; }'
 gcc -shared -fPIC -o "$dir/audit.so" "$dir/audit.c"
+# shellcheck disable=SC2016 # sh expands them
 same LD_AUDIT 9 sh -c 'LD_AUDIT=$0 exec "$@"' "$dir/audit.so" "$rounds"
 
 # --- debuggers, without what they say of themselves ---
