@@ -297,6 +297,15 @@ void conn_let_go(struct conn *conn, const struct conn_owner *owner)
 		conn->let_go = true; /* booked here until another says OPEN or CLOSE */
 }
 
+bool conn_may_be_over(const struct conn *conn)
+{
+	if (conn->custody != CUSTODY_NONE)
+		return false;
+	if (!conn->owner)
+		return true;
+	return (conn->let_go || conn->owner->lossy) && !conn->owner->process.other_netns;
+}
+
 unsigned int conn_owner_gone(struct conns *conns, struct conn_owner *owner, unsigned int max)
 {
 	unsigned int forgotten = 0;

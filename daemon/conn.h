@@ -27,6 +27,7 @@ struct conn_owner {
 	int pidfd;	    /* -1: none */
 	struct conn *conns; /* list by owned_prev, owned_next */
 	unsigned int count;
+	bool lossy;	      /* records of it were lost: a close may be among them */
 	struct conn *heir_to; /* list by heir_prev, heir_next */
 };
 
@@ -53,6 +54,7 @@ struct conn {
 	struct conn_owner *heir; /* holds it as well; NULL: nobody that we know */
 	struct conn *heir_prev, *heir_next;
 	bool let_go;		  /* its owner has closed its copy */
+	bool missed;		  /* the kernel did not know it when it was last asked */
 	struct conn *prev, *next; /* all, in order of opening */
 	UT_hash_handle hh;	  /* by cookie */
 	UT_hash_handle tuple_hh;  /* by local and remote, if close_first is FIRST_SELF */
@@ -85,6 +87,10 @@ void conn_remove(struct conns *conns, struct conn *conn);
 
 /* Its owner or its heir has closed its copy; others hold the connection still. */
 void conn_let_go(struct conn *conn, const struct conn_owner *owner);
+
+/* May it have ended without a word to us? Not so in another network namespace, where nobody can be
+ * asked. */
+bool conn_may_be_over(const struct conn *conn);
 
 /* The session has gone. What is in custody stays, without owner; the rest is forgotten, at most so
  * many at once: owner->conns is what is left. Returns how many were forgotten. */

@@ -239,6 +239,11 @@ void custody_take(struct custody *custody, struct custody_client *client,
 		refuse(custody, client, fd);
 		return;
 	}
+	if (record->type == WIRE_DEFER &&
+	    held_moved(fd, look.state, &record->local, &record->remote)) {
+		refuse(custody, client, fd);
+		return;
+	}
 	held = find(custody, cookie);
 	if (held) {
 		take_again(custody, held, record, fd);

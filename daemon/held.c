@@ -164,6 +164,16 @@ static bool only_watches(struct held *held, const struct sock_look *look)
 	return true;
 }
 
+bool held_moved(int fd, uint8_t state, const struct endpoint *local, const struct endpoint *remote)
+{
+	struct endpoint now_local, now_remote;
+
+	if (state == STATE_SYN_SENT || state == STATE_LISTEN)
+		return true;
+	return sock_endpoints(fd, &now_local, &now_remote) &&
+	       (now_local.port != local->port || !endpoint_equal(&now_remote, remote));
+}
+
 static void examine(struct held *held, const struct sock_look *look)
 {
 	struct conn *conn = conn_find(held->custody->parts.conns, held->cookie);
@@ -173,6 +183,11 @@ static void examine(struct held *held, const struct sock_look *look)
 		conn->state = look->state;
 	if (!held->draining && (look->state == STATE_FIN_WAIT1 || look->state == STATE_FIN_WAIT2))
 		held->shut_here = true;
+	if (!held->owned && held->type == WIRE_DEFER &&
+	    held_moved(held->fd, look->state, &held->local, &held->remote)) {
+		ending_let_go(held);
+		return;
+	}
 	if (only_watches(held, look))
 		return;
 	facts = facts_of(held, look);

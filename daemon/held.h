@@ -70,6 +70,9 @@ void held_own(struct held *held);
 /* The other end is a socket of ours as well, and its policy is close-first = self: closes it, and
  * gives its FIN the whole grace to come. Nothing if there is no such end, or not yet. */
 void held_close_other_end(struct held *held);
+/* Has its program dissolved the connection between these two, whose shutdown it had asked for, and
+ * connected the socket anew (connect(2), AF_UNSPEC)? */
+bool held_moved(int fd, uint8_t state, const struct endpoint *local, const struct endpoint *remote);
 /* Takes it off all lists and frees it; custody.c. */
 void held_forget(struct held *held);
 

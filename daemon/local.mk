@@ -30,6 +30,7 @@ libdaemon_la_SOURCES = \
 	daemon/self.c daemon/self.h \
 	daemon/session.c daemon/session.h \
 	daemon/sock.c daemon/sock.h \
+	daemon/sweep.c daemon/sweep.h \
 	daemon/tally.c daemon/tally.h \
 	daemon/user.c daemon/user.h \
 	daemon/welcome.c daemon/welcome.h

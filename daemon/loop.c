@@ -15,6 +15,7 @@
 #include "daemon/patience.h"
 #include "daemon/retire.h"
 #include "daemon/session.h"
+#include "daemon/sweep.h"
 #include "daemon/tally.h"
 #include "daemon/user.h"
 
@@ -309,7 +310,8 @@ static bool make_stores(struct loop *loop)
 		return false;
 	}
 	loop->retire = retire_new(loop->base, loop->book, loop->kernel);
-	return loop->retire != NULL;
+	loop->sweep = sweep_new(loop->base, loop->kernel, loop->conns, loop->book);
+	return loop->retire && loop->sweep;
 }
 
 static bool make_services(struct loop *loop)
@@ -395,6 +397,7 @@ static void stop(struct loop *loop)
 	custody_free(loop->custody);
 	closer_free(loop->closer, CLOSER_PATIENCE_MS);
 	retire_free(loop->retire);
+	sweep_free(loop->sweep);
 	kernel_close(loop->kernel);
 	conns_free(loop->conns);
 	users_free(loop->users);

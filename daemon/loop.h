@@ -42,6 +42,7 @@ struct loop {
 	struct sessions *sessions;
 	struct control *control;
 	struct discover *discover;
+	struct sweep *sweep;
 	struct loop_events *events;
 	uint64_t started_ms;
 	int exit_status;

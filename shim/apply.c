@@ -129,8 +129,9 @@ static bool bind_source(int fd, const struct endpoint *source, const struct endp
 	       raw(SYS_bind, fd, &addr, len) == 0;
 }
 
-static int connect_from(int fd, const struct sockaddr *addr, socklen_t len,
-			const struct endpoint *remote, const struct policy_terms *terms)
+static int connect_from(const struct libc_calls *next, int fd, const struct sockaddr *addr,
+			socklen_t len, const struct endpoint *remote,
+			const struct policy_terms *terms)
 {
 	static _Atomic uint32_t turn;
 	unsigned int first = atomic_fetch_add(&turn, 1);
@@ -142,16 +143,17 @@ static int connect_from(int fd, const struct sockaddr *addr, socklen_t len,
 		if (!bind_source(fd, source, remote, addr->sa_family))
 			continue;
 		tried = true;
-		if (libc.connect(fd, addr, len) == 0)
+		if (next->connect(fd, addr, len) == 0)
 			return 0;
 		if (errno != EADDRNOTAVAIL)
 			return -1;
 	}
 	/* None of them is ours here: as the program would have done. */
-	return tried ? -1 : libc.connect(fd, addr, len);
+	return tried ? -1 : next->connect(fd, addr, len);
 }
 
-int apply_connect(int fd, const struct sockaddr *addr, socklen_t len, bool bound)
+int apply_connect(const struct libc_calls *next, int fd, const struct sockaddr *addr, socklen_t len,
+		  bool bound)
 {
 	struct policy_subject subject = {.role = ROLE_CLIENT,
 					 .remote = endpoint_from_sockaddr(addr, len)};
@@ -159,9 +161,9 @@ int apply_connect(int fd, const struct sockaddr *addr, socklen_t len, bool bound
 	uint32_t id;
 
 	if (!subject.remote.family || !rules_find(&subject, &terms, &id))
-		return libc.connect(fd, addr, len);
+		return next->connect(fd, addr, len);
 	limit_ports(fd, &terms);
 	if (bound || terms.source_count == 0)
-		return libc.connect(fd, addr, len);
-	return connect_from(fd, addr, len, &subject.remote, &terms);
+		return next->connect(fd, addr, len);
+	return connect_from(next, fd, addr, len, &subject.remote, &terms);
 }

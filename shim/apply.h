@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <sys/socket.h>
 
+struct libc_calls;
+
 void set_tcp_option(int fd, int name, int value);
 void set_linger(int fd, int onoff, int seconds);
 
@@ -20,7 +22,8 @@ bool apply_bind(int fd, const struct sockaddr *addr, socklen_t len);
 /* backlog: what listen() is to be given. */
 int apply_listen(const struct endpoint *local, int backlog);
 
-/* local-ports and source around the real connect(). */
-int apply_connect(int fd, const struct sockaddr *addr, socklen_t len, bool bound);
+/* local-ports and source around the real connect(), which is next->connect. */
+int apply_connect(const struct libc_calls *next, int fd, const struct sockaddr *addr, socklen_t len,
+		  bool bound);
 
 #endif

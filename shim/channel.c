@@ -41,6 +41,15 @@ static _Atomic(struct session_page *) session;
 static struct session_page *session_place;
 static _Atomic int32_t credits_start = WIRE_CREDITS_START;
 
+/* Threads have tables of their own: our number may mean something else in each of them, so that it
+ * is looked at before each use, and what is not ours here may still be ours elsewhere. */
+static _Atomic bool several_tables;
+
+void channel_tables_part(void)
+{
+	atomic_store(&several_tables, true);
+}
+
 static int channel_fd(void)
 {
 	return atomic_load_explicit(&number, memory_order_relaxed);
@@ -59,7 +68,8 @@ static bool is_ours_still(int fd)
 	static _Atomic uint64_t asked_ms;
 	uint64_t now = clock_now_ms();
 
-	if (atomic_load_explicit(&asked_ms, memory_order_relaxed) == now)
+	if (atomic_load_explicit(&asked_ms, memory_order_relaxed) == now &&
+	    !atomic_load_explicit(&several_tables, memory_order_relaxed))
 		return true;
 	if (!is_ours(fd))
 		return false;
@@ -70,6 +80,8 @@ static bool is_ours_still(int fd)
 /* Somebody closed or replaced our descriptor behind the wrappers' back: it is theirs now. */
 static void lose_number(int fd)
 {
+	if (atomic_load(&several_tables))
+		return;
 	atomic_store(&up, false);
 	slot_clear(fd);
 	atomic_compare_exchange_strong(&number, &fd, -1);
@@ -166,37 +178,52 @@ static void forget_session(void)
 	atomic_store(&credits_start, WIRE_CREDITS_START);
 }
 
-static bool due(void)
+static bool is_due(void)
 {
 	uint64_t last = atomic_load(&last_try_ms);
 
 	return last == 0 || clock_now_ms() - last >= RETRY_MS;
 }
 
+static void try_to_open(void)
+{
+	int fd = channel_fd();
+
+	if (fd >= 0 && atomic_load(&several_tables) && !is_ours(fd))
+		return;
+	atomic_store(&last_try_ms, clock_now_ms());
+	fd = connect_daemon();
+	if (fd < 0)
+		return;
+	if (!say_hello(fd)) {
+		raw(SYS_close, fd);
+		return;
+	}
+	forget_session();
+	settle(fd);
+	atomic_store(&instance, rules_instance());
+	atomic_store(&up, true);
+	publish_all();
+}
+
 void channel_open(void)
 {
-	int by = atomic_load(&opening), fd;
+	int by = atomic_load(&opening);
+	unsigned long signals;
 
-	if (atomic_load(&up) || (!by && !due()))
+	if (atomic_load(&up) || (!by && !is_due()))
 		return;
+	signals = raw_block_signals();
 	if (by || !atomic_compare_exchange_strong(&opening, &by, turn_self())) {
+		raw_restore_signals(signals);
 		turn_await(&opening, by, by);
 		return;
 	}
-	atomic_store(&last_try_ms, clock_now_ms());
-	if (!atomic_load(&up) && (fd = connect_daemon()) >= 0) {
-		if (say_hello(fd)) {
-			forget_session();
-			settle(fd);
-			atomic_store(&instance, rules_instance());
-			atomic_store(&up, true);
-			publish_all();
-		} else {
-			raw(SYS_close, fd);
-		}
-	}
+	if (!atomic_load(&up) && is_due())
+		try_to_open();
 	atomic_store(&opening, 0);
 	turn_done(&opening);
+	raw_restore_signals(signals);
 }
 
 /* Mapped elsewhere and found good first, for what fails half-way must not leave a hole. A thread
@@ -285,12 +312,11 @@ static void follow_daemon(uint64_t now)
 
 bool channel_ready(void)
 {
-	uint64_t now = rules_instance();
 	int fd;
 
-	if (!now)
+	if (!rules_daemon_alive())
 		return false;
-	follow_daemon(now);
+	follow_daemon(rules_instance());
 	fd = usable();
 	if (fd < 0)
 		return false;
@@ -372,7 +398,8 @@ static bool send_fd(int fd, const struct wire_record *record, int passed)
 	if (sent == sizeof(*record))
 		return true;
 	atomic_fetch_add(left, 1);
-	/* Of two threads that close the same number, one may be late: that is not our trouble. */
+	/* A program that closes twice, in two threads or in a signal handler, has closed it
+	 * already. */
 	if (sent != -EBADF || !is_ours(fd))
 		note_error(sent);
 	return false;

@@ -23,6 +23,9 @@ bool channel_send_fd(const struct wire_record *record, int fd);
 /* The daemon is alive, the channel is up, and a credit is left. */
 bool channel_ready(void);
 
+/* From now on threads may have tables of descriptors of their own (unshare(CLONE_FILES)). */
+void channel_tables_part(void);
+
 /* In a fork child: what we inherited is the parent's. */
 void channel_forget(void);
 

@@ -134,6 +134,23 @@ struct libc_calls libc = {
 	.syscall = early_syscall,
 };
 
+#define STRIP(...) __VA_ARGS__
+#define SYS(type, name, parameters, arguments)                          \
+	static type numbered_##name parameters                          \
+	{                                                               \
+		return (type)libc.syscall(SYS_##name, STRIP arguments); \
+	}
+#define NONE(type, name, parameters, arguments)
+SHIM_CALLS(SYS, NONE, NONE, ODD)
+#undef SYS
+
+const struct libc_calls libc_by_number = {
+#define SYS(type, name, parameters, arguments) .name = numbered_##name,
+	SHIM_CALLS(SYS, NONE, NONE, ODD)
+#undef SYS
+#undef NONE
+};
+
 void libc_resolve(void)
 {
 #define CALL(type, name, parameters, arguments) resolve(&libc.name, #name);

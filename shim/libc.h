@@ -22,6 +22,9 @@ struct libc_calls {
 /* Always callable, from the first instruction on: see calls.h. */
 extern struct libc_calls libc;
 
+/* The same of what is a system call, by syscall(), which is no cancellation point; nothing else. */
+extern const struct libc_calls libc_by_number;
+
 /* Looks all of them up; from the constructor. */
 void libc_resolve(void);
 

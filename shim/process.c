@@ -271,6 +271,7 @@ static bool start(void)
 bool process_start(void)
 {
 	int now = atomic_load_explicit(&state, memory_order_acquire), saved = errno, by;
+	unsigned long signals;
 	bool on;
 
 	/* The child of a fork that came amidst it has nobody to wait for. */
@@ -283,13 +284,17 @@ bool process_start(void)
 	if (in_vfork_child() || !process_may_ask())
 		return false; /* a vfork child's parent may start it */
 	now = OFF;
-	if (!atomic_compare_exchange_strong(&state, &now, STARTING))
+	signals = raw_block_signals();
+	if (!atomic_compare_exchange_strong(&state, &now, STARTING)) {
+		raw_restore_signals(signals);
 		return process_start();
+	}
 	atomic_store(&starter, turn_self());
 	atomic_store(&starter_pid, (int)raw(SYS_getpid));
 	on = start();
 	atomic_store(&state, on ? ON : INERT);
 	turn_done(&state);
+	raw_restore_signals(signals);
 	errno = saved;
 	return on;
 }
@@ -297,11 +302,12 @@ bool process_start(void)
 /* Exactly one thread of the child gets here, since a fork copies one only. */
 static void start_anew(void)
 {
-	if (fork_was_announced())
-		share_inherited();
-	else
+	if (fork_was_announced()) {
+		share_inherited(); /* and its wrapper has reset, or will: see fork_in_child() */
+	} else {
 		share_uncounted();
-	fork_reset();
+		fork_reset();
+	}
 	channel_forget();
 	rules_after_fork();
 	atomic_store(&vforks, 0);

@@ -43,4 +43,19 @@ static inline long raw6(long nr, long a, long b, long c, long d, long e, long f)
 /* raw(SYS_close, fd): one to six arguments after the number, each an integer or a pointer. */
 #define raw(...) RAW_PICK(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0)
 
+/* What a signal handler must not jump out of, nor a thread be cancelled in (which is a signal,
+ * too): all signals are kept off, and what this returns is to be restored. */
+static inline unsigned long raw_block_signals(void)
+{
+	unsigned long all = ~0UL, before = 0;
+
+	raw(SYS_rt_sigprocmask, 0 /* SIG_BLOCK */, &all, &before, sizeof(all));
+	return before;
+}
+
+static inline void raw_restore_signals(unsigned long before)
+{
+	raw(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, &before, 0, sizeof(before));
+}
+
 #endif

@@ -216,9 +216,17 @@ void share_table_shared(void)
 	atomic_store(&table_shared, true);
 }
 
-bool share_begin_unshare(void)
+bool share_unshares(void)
 {
 	if (&__libc_single_threaded && __libc_single_threaded && !atomic_load(&table_shared))
+		return false;
+	channel_tables_part();
+	return true;
+}
+
+bool share_begin_unshare(void)
+{
+	if (!share_unshares())
 		return false;
 	fork_begin(FORK_COPY);
 	share_pin_all();

@@ -29,6 +29,8 @@ void share_pin_all(void);	   /* everything is */
 /* This thread is about to have a table of descriptors of its own. False: it has already, for it is
  * alone. Else everything is shared for good, and fork_end(FORK_COPY) is to follow. */
 bool share_begin_unshare(void);
+/* The same while the shim is off, and there is nothing to share yet. */
+bool share_unshares(void);
 void share_table_shared(void); /* a process that is not a thread of ours has our table */
 
 /* Spawns with file actions may duplicate this number, whatever it is then. */
@@ -45,6 +47,5 @@ void share_forked(void);
 
 /* This one is shared for good, with whom we can't see. */
 void share_pin(int fd);
-void share_pin_all(void); /* of everything, without a system call */
 
 #endif

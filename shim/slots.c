@@ -88,7 +88,9 @@ void slot_fill(int fd, uint32_t word, uint64_t cookie, const struct slot_info *i
 	for (int i = 0; i < SLOT_SETS && !keep_sets; i++)
 		atomic_store_explicit(&slot->set[i], 0, memory_order_relaxed);
 	atomic_store_explicit(&slot->cookie, cookie, memory_order_relaxed);
-	raise_high(fd);
+	if ((word & SLOT_KIND) != SLOT_CHANNEL)
+		raise_high(
+			fd); /* a fork looks at all below: not at a thousand because of our own */
 	/* Sequentially consistent: fork's scan and our look at the fork epoch must not pass
 	 * each other (see holders.h). */
 	atomic_store(&slot->word, word);

@@ -100,7 +100,7 @@ uint32_t slot_claim(struct slot *slot);
 void slot_set_flag(int fd, uint32_t flag);
 void slot_clear_flag(int fd, uint32_t flag);
 
-/* One more than the highest descriptor that was ever tracked. */
+/* One more than the highest descriptor that was ever tracked, our channel aside. */
 int slots_high(void);
 
 #endif

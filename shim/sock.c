@@ -46,6 +46,14 @@ uint32_t sock_options(int fd)
 	return flags;
 }
 
+unsigned int sock_state(int fd)
+{
+	uint8_t state = 0; /* tcpi_state is the first */
+	socklen_t len = sizeof(state);
+
+	return raw(SYS_getsockopt, fd, IPPROTO_TCP, TCP_INFO, &state, &len) == 0 ? state : 0;
+}
+
 uint32_t sock_queued(int fd, unsigned long request)
 {
 	int bytes = 0;

@@ -18,6 +18,9 @@ bool sock_remote(int fd, struct endpoint *out);
 /* SLOT_APP_LINGER and SLOT_ULP as the kernel has them, whoever set them. */
 uint32_t sock_options(int fd);
 
+/* By TCP_INFO, an enum tcp_state; 0 if it can't be known. */
+unsigned int sock_state(int fd);
+
 /* Bytes, by SIOCINQ or SIOCOUTQ; 0 if it can't be known. */
 uint32_t sock_queued(int fd, unsigned long request);
 

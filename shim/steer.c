@@ -295,6 +295,31 @@ pass:
 	return libc.shutdown(fd, how);
 }
 
+/* --- disconnecting -----------------------------------------------------------------------------
+ */
+
+/* Its holders stay counted as they were. */
+int steer_disconnect(const struct libc_calls *next, int fd, const struct sockaddr *addr,
+		     socklen_t len)
+{
+	struct slot *slot = slot_at(fd);
+	struct wire_record record;
+	struct closing c;
+	int saved = errno, result;
+	bool known = slot && facts_init(&c, fd, slot, atomic_load(&slot->word)) && facts_gather(&c);
+
+	errno = saved;
+	result = next->connect(fd, addr, len);
+	/* Of a deferred shutdown the daemon sees the end itself. */
+	if (result == 0 && known && !c.facts.deferred) {
+		fill_record(&c, &record, WIRE_CLOSE, CLOSE_PASS);
+		if (c.facts.state != STATE_CLOSE)
+			record.side = SIDE_RESET;
+		channel_publish(&record);
+	}
+	return result;
+}
+
 bool steer_is_shut(int fd)
 {
 	struct slot *slot = slot_at(fd);

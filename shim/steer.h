@@ -12,6 +12,8 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+struct libc_calls;
+
 /* Files what connect() or accept() has given us, applies its policy's options and publishes it.
  * local may be NULL: it is asked for. mark was taken before the call. */
 void steer_opened(int fd, uint32_t flags, const struct endpoint *local,
@@ -29,6 +31,9 @@ void steer_closed(void);
 /* shutdown(fd, how) of a tracked connection: what the wrapper returns. */
 int steer_shutdown(int fd, int how);
 
+/* connect() to AF_UNSPEC: what the wrapper returns. The slot stays. */
+int steer_disconnect(const struct libc_calls *next, int fd, const struct sockaddr *addr,
+		     socklen_t len);
 /* Was the writing half shut down, but its FIN is deferred? False where the kernel itself knows that
  * nothing more can be sent. */
 bool steer_is_shut(int fd);

@@ -7,11 +7,15 @@
 #include "shim/share.h"
 #include "shim/slots.h"
 #include "shim/steer.h"
+#include "shim/wrap.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <pthread.h>
 #include <stdarg.h>
+
+#pragma weak pthread_testcancel /* libpthread's before glibc 2.34 */
 
 /* Not what has taken our number by a raw system call. A vfork child may do with its copy as it
  * likes: it says nothing of its parent's, and exec closes it. */
@@ -27,26 +31,36 @@ static int no_descriptor(void)
 	return -1;
 }
 
-/* Kept out of close(), whose way for all other descriptors is to be short. */
-static __attribute__((noinline)) int close_tracked(int fd)
+/* Kept out of close(), whose way for all other descriptors is to be short. A thread that is to be
+ * cancelled ends before it has done anything, as in libc's close(), and else when all is done. */
+static __attribute__((noinline)) int close_tracked(const struct libc_calls *next, int fd)
 {
-	int result;
+	int result, cancel;
 
+	if (next == &libc && pthread_testcancel)
+		pthread_testcancel();
 	if (is_channel(fd)) {
 		channel_refused();
 		return no_descriptor();
 	}
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	steer_closing(fd);
-	result = libc.close(fd);
+	result = next->close(fd);
 	steer_closed();
+	pthread_setcancelstate(cancel, NULL);
 	return result;
+}
+
+int close_by(const struct libc_calls *next, int fd)
+{
+	if (__builtin_expect(slot_word(fd) != 0, 0))
+		return close_tracked(next, fd);
+	return next->close(fd);
 }
 
 int wrap_close(int fd)
 {
-	if (__builtin_expect(slot_word(fd) != 0, 0))
-		return close_tracked(fd);
-	return libc.close(fd);
+	return close_by(&libc, fd);
 }
 
 /* Around our channel, if it lies within. */
@@ -77,6 +91,8 @@ int wrap_close_range(unsigned int first, unsigned int last, int flags)
 	bool unshares = flags & CLOSE_RANGE_UNSHARE;
 	int result;
 
+	if (unshares && !process_is_on())
+		share_unshares();
 	if (first > last || !process_enter())
 		return libc.close_range(first, last, flags);
 	unshares = unshares && share_begin_unshare();

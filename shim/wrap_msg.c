@@ -76,22 +76,23 @@ static bool watches(const struct msghdr *msg)
 	return process_is_on() && has_control(msg);
 }
 
-ssize_t wrap_sendmsg(int fd, const struct msghdr *msg, int flags)
+ssize_t sendmsg_by(const struct libc_calls *next, int fd, const struct msghdr *msg, int flags)
 {
 	ssize_t sent;
 
 	if (write_refused(fd, flags))
 		return -1;
 	if (!watches(msg))
-		return libc.sendmsg(fd, msg, flags);
+		return next->sendmsg(fd, msg, flags);
 	each_fd(msg, passing, NULL);
-	sent = libc.sendmsg(fd, msg, flags);
+	sent = next->sendmsg(fd, msg, flags);
 	if (sent < 0)
 		each_fd(msg, not_passed, NULL);
 	return sent;
 }
 
-int wrap_sendmmsg(int fd, struct mmsghdr *msgs, unsigned int count, int flags)
+int sendmmsg_by(const struct libc_calls *next, int fd, struct mmsghdr *msgs, unsigned int count,
+		int flags)
 {
 	int sent;
 
@@ -102,31 +103,52 @@ int wrap_sendmmsg(int fd, struct mmsghdr *msgs, unsigned int count, int flags)
 	for (unsigned int i = 0; i < count; i++)
 		if (watches(&msgs[i].msg_hdr))
 			each_fd(&msgs[i].msg_hdr, passing, NULL);
-	sent = libc.sendmmsg(fd, msgs, count, flags);
+	sent = next->sendmmsg(fd, msgs, count, flags);
 	for (unsigned int i = sent < 0 ? 0 : (unsigned int)sent; i < count; i++)
 		if (watches(&msgs[i].msg_hdr))
 			each_fd(&msgs[i].msg_hdr, not_passed, NULL);
 	return sent;
 }
 
-ssize_t wrap_recvmsg(int fd, struct msghdr *msg, int flags)
+ssize_t recvmsg_by(const struct libc_calls *next, int fd, struct msghdr *msg, int flags)
 {
 	struct arrival arrival = {fork_mark(), flags & MSG_PEEK};
-	ssize_t got = libc.recvmsg(fd, msg, flags);
+	ssize_t got = next->recvmsg(fd, msg, flags);
 
 	if (got >= 0 && watches(msg))
 		each_fd(msg, received, &arrival);
 	return got;
 }
 
-int wrap_recvmmsg(int fd, struct mmsghdr *msgs, unsigned int count, int flags,
-		  struct timespec *limit)
+int recvmmsg_by(const struct libc_calls *next, int fd, struct mmsghdr *msgs, unsigned int count,
+		int flags, struct timespec *limit)
 {
 	struct arrival arrival = {fork_mark(), flags & MSG_PEEK};
-	int got = libc.recvmmsg(fd, msgs, count, flags, limit);
+	int got = next->recvmmsg(fd, msgs, count, flags, limit);
 
 	for (int i = 0; i < got; i++)
 		if (watches(&msgs[i].msg_hdr))
 			each_fd(&msgs[i].msg_hdr, received, &arrival);
 	return got;
+}
+
+ssize_t wrap_sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	return sendmsg_by(&libc, fd, msg, flags);
+}
+
+int wrap_sendmmsg(int fd, struct mmsghdr *msgs, unsigned int count, int flags)
+{
+	return sendmmsg_by(&libc, fd, msgs, count, flags);
+}
+
+ssize_t wrap_recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	return recvmsg_by(&libc, fd, msg, flags);
+}
+
+int wrap_recvmmsg(int fd, struct mmsghdr *msgs, unsigned int count, int flags,
+		  struct timespec *limit)
+{
+	return recvmmsg_by(&libc, fd, msgs, count, flags, limit);
 }

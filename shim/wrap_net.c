@@ -2,6 +2,7 @@
 /* Wrappers: sockets, from socket() to shutdown(). */
 #include "shim/libc.h"
 
+#include "common/tcp_state.h"
 #include "shim/apply.h"
 #include "shim/channel.h"
 #include "shim/process.h"
@@ -12,6 +13,7 @@
 #include "shim/sock.h"
 #include "shim/steer.h"
 #include "shim/user.h"
+#include "shim/wrap.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -32,6 +34,12 @@ static bool is_inet_address(const struct sockaddr *addr, socklen_t len)
 	       is_inet(addr->sa_family);
 }
 
+static bool is_unspec(const struct sockaddr *addr, socklen_t len)
+{
+	return !process_is_inert() && addr && len >= sizeof(sa_family_t) &&
+	       user_readable(addr, sizeof(sa_family_t)) && addr->sa_family == AF_UNSPEC;
+}
+
 static bool is_tcp(int fd)
 {
 	int protocol = 0;
@@ -49,7 +57,8 @@ static uint32_t adopt(int fd)
 
 	if (word)
 		return process_enter() ? word : 0;
-	if (!process_may_ask() || !is_tcp(fd) || !process_start() || !slot_ready(fd))
+	if (process_is_sealed() || !process_may_ask() || !is_tcp(fd) || !process_start() ||
+	    !slot_ready(fd))
 		return 0;
 	word = SLOT_SOCKET | SLOT_SHARED | sock_options(fd);
 	slot_fill(fd, word, 0, NULL, false);
@@ -117,28 +126,64 @@ int wrap_listen(int fd, int backlog)
 	return result;
 }
 
-int wrap_connect(int fd, const struct sockaddr *addr, socklen_t len)
+/* connect() to AF_UNSPEC dissolves the connection, with an RST, or the listener, and the socket may
+ * be connected anew: elsewhere, and still with its cookie. */
+static int disconnect(const struct libc_calls *next, int fd, const struct sockaddr *addr,
+		      socklen_t len)
 {
-	const uint32_t kept = SLOT_APP_LINGER | SLOT_BOUND | SLOT_EPOLL_LOST | SLOT_SHARED;
+	const uint32_t gone = SLOT_KIND | SLOT_SERVER | SLOT_DEFERRED | SLOT_SHUT_FIRST |
+			      SLOT_SHUT_LATER | ~0U << SLOT_SHUT_WHY;
+	uint32_t word = slot_word(fd);
+	int result;
+
+	if (!word || (word & SLOT_KIND) == SLOT_CHANNEL || !process_enter())
+		return next->connect(fd, addr, len);
+	result = steer_disconnect(next, fd, addr, len);
+	if (result == 0)
+		slot_fill(fd, (slot_word(fd) & ~gone) | SLOT_SOCKET, 0, NULL, true);
+	return result;
+}
+
+/* Will connect() try to connect it, or only tell how an earlier attempt fares? After one that
+ * failed it tries again (Linux), elsewhere it may be. */
+static bool connects_now(int fd, uint32_t word)
+{
+	uint32_t kind = word & SLOT_KIND;
+
+	return kind == SLOT_SOCKET || (kind == SLOT_CONN && sock_state(fd) == STATE_CLOSE);
+}
+
+int connect_by(const struct libc_calls *next, int fd, const struct sockaddr *addr, socklen_t len)
+{
+	const uint32_t kept =
+		SLOT_APP_LINGER | SLOT_BOUND | SLOT_EPOLL_LOST | SLOT_SHARED | SLOT_ULP;
 	struct fork_mark mark;
 	struct endpoint remote;
 	int saved = errno, result;
 	uint32_t word;
 
-	if (!is_inet_address(addr, len) || (adopt(fd) & SLOT_KIND) != SLOT_SOCKET)
-		return libc.connect(fd, addr, len);
+	if (is_unspec(addr, len))
+		return disconnect(next, fd, addr, len);
+	if (!is_inet_address(addr, len) || !connects_now(fd, adopt(fd)))
+		return next->connect(fd, addr, len);
 	channel_open();
 	word = slot_word(fd);
 	remote = endpoint_from_sockaddr(addr, len);
 	mark = fork_mark();
 	errno = saved;
-	result = apply_connect(fd, addr, len, word & SLOT_BOUND);
-	if (result == 0 || errno == EINPROGRESS) {
+	result = apply_connect(next, fd, addr, len, word & SLOT_BOUND);
+	/* Interrupted, it goes on by itself as if it had not been to wait. */
+	if (result == 0 || errno == EINPROGRESS || errno == EINTR) {
 		saved = errno;
 		steer_opened(fd, slot_word(fd) & kept, NULL, &remote, mark);
 		errno = saved;
 	}
 	return result;
+}
+
+int wrap_connect(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	return connect_by(&libc, fd, addr, len);
 }
 
 /* Where did it come from? The address that accept() brought, else the kernel's answer. */
@@ -211,14 +256,25 @@ static bool is_listener(int fd, const struct sockaddr_storage *addr, socklen_t l
 	}                                                                                   \
 	return result
 
+int accept_by(const struct libc_calls *next, int fd, struct sockaddr *addr, socklen_t *len)
+{
+	ACCEPT(next->accept(fd, addr, len));
+}
+
+int accept4_by(const struct libc_calls *next, int fd, struct sockaddr *addr, socklen_t *len,
+	       int flags)
+{
+	ACCEPT(next->accept4(fd, addr, len, flags));
+}
+
 int wrap_accept(int fd, struct sockaddr *addr, socklen_t *len)
 {
-	ACCEPT(libc.accept(fd, addr, len));
+	return accept_by(&libc, fd, addr, len);
 }
 
 int wrap_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 {
-	ACCEPT(libc.accept4(fd, addr, len, flags));
+	return accept4_by(&libc, fd, addr, len, flags);
 }
 
 int wrap_shutdown(int fd, int how)

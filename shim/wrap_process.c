@@ -214,18 +214,18 @@ int wrap_clone(int (*fn)(void *), void *stack, int flags, void *arg, ...)
 
 int wrap_unshare(int flags)
 {
-	bool copies = flags & CLONE_FILES;
+	bool copies = flags & CLONE_FILES, begun = false;
 	int result, saved = errno;
 
-	if (copies && process_is_on()) {
-		if (process_enter())
-			copies = share_begin_unshare();
-		else
-			fork_from_passive();
-	}
+	if (copies && !process_is_on())
+		share_unshares();
+	else if (copies && process_enter())
+		begun = share_begin_unshare();
+	else if (copies)
+		fork_from_passive();
 	errno = saved;
 	result = libc.unshare(flags);
-	if (copies && process_enter())
+	if (begun)
 		fork_end(FORK_COPY);
 	return result;
 }

@@ -7,7 +7,6 @@
 
 #include <fcntl.h>
 #include <linux/seccomp.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -29,41 +28,31 @@ int wrap_prctl(int option, ...)
 	return libc.prctl(option, a[0], a[1], a[2], a[3]);
 }
 
-static long by_wrapper(long number, const long a[6])
-{
-	switch (number) {
-	case SYS_connect:
-		return wrap_connect((int)a[0], (const struct sockaddr *)a[1], (socklen_t)a[2]);
-	case SYS_accept:
-		return wrap_accept((int)a[0], (struct sockaddr *)a[1], (socklen_t *)a[2]);
-	case SYS_accept4:
-		return wrap_accept4((int)a[0], (struct sockaddr *)a[1], (socklen_t *)a[2],
-				    (int)a[3]);
-	case SYS_sendmsg:
-		return wrap_sendmsg((int)a[0], (const struct msghdr *)a[1], (int)a[2]);
-	case SYS_recvmsg:
-		return wrap_recvmsg((int)a[0], (struct msghdr *)a[1], (int)a[2]);
-	case SYS_sendmmsg:
-		return wrap_sendmmsg((int)a[0], (struct mmsghdr *)a[1], (unsigned int)a[2],
-				     (int)a[3]);
-	case SYS_recvmmsg:
-		return wrap_recvmmsg((int)a[0], (struct mmsghdr *)a[1], (unsigned int)a[2],
-				     (int)a[3], (struct timespec *)a[4]);
-	default:
-		return wrap_close((int)a[0]);
-	}
-}
-
 /* libc's functions for these are cancellation points, syscall() is none: libuv relies on it. */
 static long without_cancellation(long number, const long a[6])
 {
-	int state;
-	long result;
+	const struct libc_calls *next = &libc_by_number;
+	int fd = (int)a[0];
 
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
-	result = by_wrapper(number, a);
-	pthread_setcancelstate(state, NULL);
-	return result;
+	switch (number) {
+	case SYS_connect:
+		return connect_by(next, fd, (const struct sockaddr *)a[1], (socklen_t)a[2]);
+	case SYS_accept:
+		return accept_by(next, fd, (struct sockaddr *)a[1], (socklen_t *)a[2]);
+	case SYS_accept4:
+		return accept4_by(next, fd, (struct sockaddr *)a[1], (socklen_t *)a[2], (int)a[3]);
+	case SYS_sendmsg:
+		return sendmsg_by(next, fd, (const struct msghdr *)a[1], (int)a[2]);
+	case SYS_recvmsg:
+		return recvmsg_by(next, fd, (struct msghdr *)a[1], (int)a[2]);
+	case SYS_sendmmsg:
+		return sendmmsg_by(next, fd, (struct mmsghdr *)a[1], (unsigned int)a[2], (int)a[3]);
+	case SYS_recvmmsg:
+		return recvmmsg_by(next, fd, (struct mmsghdr *)a[1], (unsigned int)a[2], (int)a[3],
+				   (struct timespec *)a[4]);
+	default:
+		return close_by(next, fd);
+	}
 }
 
 long wrap_syscall(long number, ...)

@@ -56,7 +56,7 @@ fuzz() # NAME
 
 merge() # NAME
 {
-	"$build/tests/fuzz/fuzz_$1" -merge=1 "$source/seeds/$1" "$build/corpus/$1" \
+	"$build/tests/fuzz/fuzz_$1" -merge=1 -use_counters=0 "$source/seeds/$1" "$build/corpus/$1" \
 		>"$build/$1-merge.log" 2>&1 || failed=1
 	tail -n 1 "$build/$1-merge.log"
 }

@@ -54,13 +54,19 @@ int pair_socket(void)
 	return fd;
 }
 
-void pair_connect_to(int fd, int listener)
+int pair_begin_connect(int fd, int listener)
 {
 	struct sockaddr_in addr;
 	socklen_t len = sizeof(addr);
 
-	if (getsockname(listener, (struct sockaddr *)&addr, &len) != 0 ||
-	    connect(fd, (struct sockaddr *)&addr, len) != 0)
+	if (getsockname(listener, (struct sockaddr *)&addr, &len) != 0)
+		die("getsockname");
+	return connect(fd, (struct sockaddr *)&addr, len);
+}
+
+void pair_connect_to(int fd, int listener)
+{
+	if (pair_begin_connect(fd, listener) != 0)
 		die("connect");
 }
 

@@ -30,6 +30,7 @@ int pair_listen(void);
 
 int pair_socket(void);
 void pair_connect_to(int fd, int listener);
+int pair_begin_connect(int fd, int listener); /* what connect() returns */
 
 /* Connects to the listener; *client is filled in, the rest is for accept(). */
 int pair_connect(int listener);

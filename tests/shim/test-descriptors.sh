@@ -25,4 +25,14 @@ same "duplicates not-at-all" 1 "$cases/duplicates" not-at-all
 same "duplicates commands" 1 "$cases/duplicates" commands
 
 same "bad_pointers" 3 "$cases/bad_pointers"
+
+# RLIMIT_NOFILE lowered, to nothing, and raised far; a program that is started with few descriptors
+# is left alone.
+for number in 0 16 40 1000000; do
+	same "limits $number" 3 "$cases/limits" $number
+done
+for number in 64 100 1000000; do
+	same "limits $number, exec" 3 "$cases/limits" $number exec
+done
+same "limits 30, exec" inert "$cases/limits" 30 exec
 finish

@@ -10,6 +10,7 @@ for how in drop to-and-fro no-capabilities chroot pivot mounts no-proc hide-proc
 	same "$how" 4 "$cases/sandbox" $how
 done
 # stdout may not be a file here
+# shellcheck disable=SC2016 # sh expands it
 same limits 4 sh -c '"$0" limits | cat' "$cases/sandbox"
 same "no descriptors" 1 "$cases/sandbox" no-descriptors
 
@@ -18,6 +19,7 @@ for how in drop to-and-fro no-capabilities mounts hide-proc network network-and-
 	memory data lock-memory; do
 	same "first $how" 3 "$cases/sandbox" first $how
 done
+# shellcheck disable=SC2016 # sh expands it
 same "first limits" 3 sh -c '"$0" first limits | cat' "$cases/sandbox"
 # Where it finds no daemon, no place, or not what it needs to know, it is inert.
 for how in chroot pivot no-proc landlock few-descriptors; do

@@ -41,13 +41,18 @@ with filters=any "filters=any" 5 "$cases/seccomp" exec reboot kill
 with filters=2 "filters=2, and there is one" inert "$cases/seccomp" exec early kill
 
 # `closeside run` tries it, and tells the shim.
+# shellcheck disable=SC2317 # wait_for calls it
+no_sessions() {
+	[ "$(case_counts | cut -f 3)" = 0 ]
+}
+
 # run_under GROUP: the output and the number of hand-overs
 run_under() {
 	local before after
 	read -ra before < <(case_counts)
 	in_ns a "$cases/seccomp" exec "$1" kill "$closeside" run -s "$dir/cases.socket" \
 		-o "${case_options[peer]}" -- "$cases/seccomp" rounds >"$dir/run.out" 2>"$dir/run.err"
-	wait_for 10 eval '[ "$(case_counts | cut -f 3)" = 0 ]'
+	wait_for 10 no_sessions
 	read -ra after < <(case_counts)
 	handed=$((after[3] - before[3]))
 }

@@ -19,4 +19,20 @@ if grep -qw tls /proc/sys/net/ipv4/tcp_available_ulp; then
 else
 	skip "socket: tls" "this kernel has no kTLS (CONFIG_TLS)"
 fi
+for how in not-connected half-close half-close-both shut-read shut-write-seen close-ways errno \
+	bad-pointers; do
+	same "calls: $how" 3 "$cases/sock_calls" $how
+done
+same "calls: listen-again" 6 "$cases/sock_calls" listen-again
+same "calls: accept-ways" 12 "$cases/sock_calls" accept-ways
+# While a shutdown is deferred, poll() cannot show POLLHUP: libcloseside(7), BUGS.
+case_options[peer]=local-port=8000-8999,close-first=peer,half-close=pass,grace=2s,grace-learn=no
+same "calls: shut-both-seen, not deferred" 0 "$cases/sock_calls" shut-both-seen
+case_options[peer]=role=client,remote-port=8000-8999,close-first=peer,half-close=defer,grace=300ms,grace-learn=no
+for how in not-completed in-progress refused refused-later twice dissolved \
+	dissolved-after-shutdown dissolved-listener interrupted bad-addresses; do
+	same "calls: connect-$how" 3 "$cases/sock_calls" connect-$how
+done
+case_opens=12
+same "calls: connect-dissolved-away" 0 "$cases/sock_calls" connect-dissolved-away
 finish

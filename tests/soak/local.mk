@@ -1,6 +1,6 @@
 # Everything at once: in make check for a minute, with make soak for a million connections.
 WIRE_TESTS += tests/soak/test-soak.sh
-WIRE_SAMPLE += tests/soak/test-soak.sh
+WIRE_SANITIZED += tests/soak/test-soak.sh
 
 check_PROGRAMS += tests/soak/soak
 tests_soak_soak_SOURCES = \

@@ -136,7 +136,7 @@ daemons_sound() {
 }
 
 custody_empty() {
-	[ "$(ctl a status custody.held)" = 0 ] && [ "$(ctl b status custody.held)" = 0 ]
+	[ -n "$wire_plain" ] || { ctl_is a status custody.held 0 && ctl_is b status custody.held 0; }
 }
 
 # check_steered: all together, and each kind of server that can know that it is the sole owner
@@ -340,6 +340,11 @@ measure() {
 no_daemon_busy() {
 	ctl_is a status custody.held 0 && ctl_is b status custody.held 0 &&
 		ctl_is a status retire.pending 0 && ctl_is b status retire.pending 0
+}
+
+# Whatever ended without a word to them is found by asking the kernel: after a few seconds.
+forgotten() {
+	[ -n "$wire_plain" ] || { ctl_is a status connections 0 && ctl_is b status connections 0; }
 }
 
 # grown NAME COLUMN [before|between]: by how much since then

@@ -83,6 +83,7 @@ check_activity
 # --- nobody leaks ---
 check "no daemon ended otherwise than it was made to" daemons_sound
 check "the daemons hold nothing any more" wait_for 20 custody_empty
+check "and know of no connection any more" wait_for 60 forgotten
 measure after
 check_leaks
 board stop 1

@@ -60,15 +60,41 @@ curl_results()
 		}'
 }
 
-# One go of runtests.pl, which knows no time limit: a test that hangs costs the rest of its go.
+# runtests.pl knows no time limit: once nothing was said for a minute, the test that runs is ended,
+# and fails. It is the child whose output goes to log/stdoutNUMBER.
+curl_watch() # PID-OF-TIMEOUT LOG
+{
+	local perl sh seen='' now quiet=0
+
+	while kill -0 "$1" 2>/dev/null; do
+		sleep 1
+		now=$(stat -c %s "$2")
+		quiet=$((quiet + 1))
+		[ "$now" = "$seen" ] || quiet=0
+		seen=$now
+		[ $quiet -ge 60 ] || continue
+		quiet=0
+		for perl in $(pgrep -P "$1"); do
+			for sh in $(pgrep -P "$perl" -f '>log/stdout'); do
+				echo "ended: $(pgrep -a -P "$sh" | cut -c 1-100)"
+				pgrep -P "$sh" | xargs -r kill -KILL
+			done
+		done
+	done
+}
+
+# One go of runtests.pl
 curl_go()
 {
 	local out=$1 place=$2 log=$2/runtests.out
 
 	shift 2
 	rm -rf "$place/tests/log"
-	(cd "$place/tests" && timeout -k 10 "${SUITE_TIMEOUT:-$((120 + 12 * $#))}" "${STEER[@]}" \
-		perl -I. ./runtests.pl -n -a "$@") >"$log" 2>&1 </dev/null
+	cd "$place/tests" || return
+	timeout -k 10 "${SUITE_TIMEOUT:-$((240 + 12 * $#))}" "${STEER[@]}" \
+		perl -I. ./runtests.pl -n -a "$@" >"$log" 2>&1 </dev/null &
+	curl_watch $! "$log"
+	wait $!
 	cat "$log"
 	curl_results "$@" <"$log" >>"$out"
 }
@@ -81,7 +107,7 @@ suite_run()
 	shift
 	mkdir -p "$place" && cp -as "$curl_src/." "$place" || return
 	while [ $# -gt 0 ]; do
-		curl_go "$out" "$place" "${@:1:100}"
+		(curl_go "$out" "$place" "${@:1:100}")
 		shift $(($# < 100 ? $# : 100))
 	done
 	rm -rf "$place"

@@ -34,6 +34,10 @@ tests_unit_test_forks_SOURCES = tests/unit/test_forks.c shim/forks.c
 tests_unit_test_holders_SOURCES = tests/unit/test_holders.c shim/holders.c
 tests_unit_test_races_SOURCES = tests/unit/test_races.c $(libcloseside_la_SOURCES)
 tests_unit_test_shim_SOURCES = tests/unit/test_shim.c $(libcloseside_la_SOURCES)
+# By this symbol the shim knows that the program's calls reach it.
+shim_linked_in = -Wl,--export-dynamic-symbol=libcloseside_first
+tests_unit_test_races_LDFLAGS = $(shim_linked_in)
+tests_unit_test_shim_LDFLAGS = $(shim_linked_in)
 tests_unit_test_slots_SOURCES = tests/unit/test_slots.c shim/slots.c
 
 EXTRA_DIST += tests/unit/unit.h

@@ -90,6 +90,27 @@ static void a_child_that_serves_it_has_it(void **state)
 	assert_ptr_equal(conn_find(fixture->conns, 1), conn);
 }
 
+static void what_may_have_ended_without_a_word(void **state)
+{
+	struct fixture *fixture = *state;
+	struct conn *conn = open_one(fixture, &fixture->parent, 1);
+
+	assert_false(conn_may_be_over(conn));
+	fixture->parent.lossy = true;
+	assert_true(conn_may_be_over(conn));
+	fixture->parent.lossy = false;
+	conn_let_go(conn, &fixture->parent);
+	assert_true(conn_may_be_over(conn));
+	conn->custody = CUSTODY_WAITING;
+	assert_false(conn_may_be_over(conn));
+	conn->custody = CUSTODY_NONE;
+	fixture->parent.process.other_netns = true;
+	assert_false(conn_may_be_over(conn));
+	fixture->parent.process.other_netns = false;
+	open_one(fixture, &fixture->child, 1); /* it has it now */
+	assert_false(conn_may_be_over(conn));
+}
+
 static void a_child_that_inherited_it_has_it_once_the_parent_has_let_go(void **state)
 {
 	struct fixture *fixture = *state;
@@ -208,6 +229,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(opened_found_and_removed),
 		TEST(a_child_that_serves_it_has_it),
+		TEST(what_may_have_ended_without_a_word),
 		TEST(a_child_that_inherited_it_has_it_once_the_parent_has_let_go),
 		TEST(an_heir_that_has_gone_inherits_nothing),
 		TEST(a_stranger_may_not_speak_for_it),

@@ -300,7 +300,7 @@ def polite(path, number):
     """Hands over one connection, says so on stdout, and on EOF of stdin whether it is held still."""
     session = Session(path)
     sock, peer = connection()
-    hand_over(session, sock)
+    hand_over(session, sock, grace_ms=600000)
     alive = session.is_alive()
     print("ready", flush=True)
     sys.stdin.read()

@@ -40,19 +40,37 @@ WIRE_TESTS += \
 check_PROGRAMS += tests/wire/closes
 tests_wire_closes_SOURCES = tests/wire/closes.c
 
-# Also run with sanitizers in the daemon, the CLI and the shim, which is preloaded after gcc's
-# libasan: short ones that take them through all that they do, nginx among the programs.
+# Also run against a daemon with sanitizers, the shim without: floods.
 WIRE_SAMPLE = \
-	tests/wire/test-fork.sh \
-	tests/wire/test-time-wait-none.sh \
 	tests/wire/test-hostile-numbers.sh \
 	tests/wire/test-hostile-records.sh \
 	tests/wire/test-hostile-sessions.sh \
 	tests/wire/test-hostile-descriptors.sh \
 	tests/wire/test-hostile-sockets.sh \
-	tests/wire/test-hostile-control.sh \
+	tests/wire/test-hostile-control.sh
+
+# Also run with sanitizers in the daemon, the CLI and the shim, which is preloaded after gcc's
+# libasan. Not those with curl, which hangs with libasan alone, nor those that count time or floods.
+WIRE_SANITIZED = \
+	tests/wire/test-daemon-dies.sh \
+	tests/wire/test-matrix.sh \
+	tests/wire/test-shutdown-kinds.sh \
+	tests/wire/test-pool.sh \
+	tests/wire/test-v6.sh \
+	tests/wire/test-fork.sh \
+	tests/wire/test-time-wait-none.sh \
 	tests/wire/test-half-close.sh \
-	tests/wire/test-keys.sh
+	tests/wire/test-keys.sh \
+	tests/wire/test-selectors.sh \
+	tests/wire/test-reload.sh \
+	tests/wire/test-slow-reader.sh \
+	tests/wire/test-413.sh \
+	tests/wire/test-cork.sh \
+	tests/wire/test-restart.sh \
+	tests/wire/test-simultaneous.sh \
+	tests/wire/test-options.sh \
+	tests/wire/test-report.sh \
+	tests/wire/test-eof-readers.sh
 
 EXTRA_DIST += \
 	tests/wire/lib.sh tests/wire/servers.sh tests/wire/clients.sh \
