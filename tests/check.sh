@@ -156,6 +156,12 @@ else
 	without gcc "make distcheck" "wire tests" "programs with and without the shim" \
 		"a sample of other programs' test suites"
 fi
+if [ -e "$out/gcc/closesided" ] && [ -e "$out/asan/closesided" ]; then
+	test_step "floods, the daemon under sanitizers" gcc WIRE_SAMPLE \
+		CLOSESIDED="$out/asan/closesided"
+else
+	without sanitizers "floods, the daemon under sanitizers"
+fi
 if [ -e "$out/asan/closesided" ]; then
 	test_step "most wire tests, daemon, shim and command under sanitizers" asan WIRE_SANITIZED
 else

@@ -12,6 +12,7 @@ SHIM_TESTS += \
 	tests/shim/test-shutdown.sh \
 	tests/shim/test-sockets.sh \
 	tests/shim/test-spawn-cost.sh \
+	tests/shim/test-stdio.sh \
 	tests/shim/test-threads.sh \
 	tests/shim/test-web-servers.sh
 

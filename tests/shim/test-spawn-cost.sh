@@ -5,11 +5,11 @@
 # shellcheck source=tests/shim/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-cases_init
 for tool in strace valgrind callgrind_annotate; do
 	have "$tool" || skip_all "$tool is not installed"
 done
 [ -z "${sanitizers:-}" ] || skip_all "a build with sanitizers counts otherwise"
+cases_init
 
 # calls KIND HOW COUNT [tcp]: system calls in all
 calls() {

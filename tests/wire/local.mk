@@ -40,6 +40,15 @@ WIRE_TESTS += \
 check_PROGRAMS += tests/wire/closes
 tests_wire_closes_SOURCES = tests/wire/closes.c
 
+# Also run against a daemon with sanitizers, the shim without: floods.
+WIRE_SAMPLE = \
+	tests/wire/test-hostile-numbers.sh \
+	tests/wire/test-hostile-records.sh \
+	tests/wire/test-hostile-sessions.sh \
+	tests/wire/test-hostile-descriptors.sh \
+	tests/wire/test-hostile-sockets.sh \
+	tests/wire/test-hostile-control.sh
+
 # Also run with sanitizers in the daemon, the CLI and the shim, which is preloaded after gcc's
 # libasan. Not those with curl, which hangs with libasan alone, nor those that count time or floods.
 WIRE_SANITIZED = \
