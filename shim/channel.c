@@ -312,12 +312,11 @@ static void follow_daemon(uint64_t now)
 
 bool channel_ready(void)
 {
-	uint64_t now = rules_instance();
 	int fd;
 
-	if (!now)
+	if (!rules_daemon_alive())
 		return false;
-	follow_daemon(now);
+	follow_daemon(rules_instance());
 	fd = usable();
 	if (fd < 0)
 		return false;
