@@ -131,6 +131,8 @@ static int connect_daemon(void)
 
 	if (fd < 0)
 		return -1;
+	/* Before it says a word: a program that closes a low number twice must not hit it. */
+	fd = move_high((int)fd);
 	strcpy(addr.sun_path, process_socket());
 	if (raw(SYS_connect, fd, &addr, sizeof(addr)) != 0) {
 		raw(SYS_close, fd);
@@ -166,7 +168,6 @@ static void settle(int fd)
 		raw(SYS_close, fd);
 		return;
 	}
-	fd = move_high(fd);
 	atomic_store(&identity, sock_cookie(fd));
 	slot_fill(fd, SLOT_CHANNEL, 0, NULL, false);
 	atomic_store(&number, fd);
