@@ -57,6 +57,7 @@ bool rules_init(const char *text)
 	const char *error;
 	size_t error_len;
 
+	rest[0] = '\0';
 	policy_init(&own, "run");
 	while (*text) {
 		size_t len;
