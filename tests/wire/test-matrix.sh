@@ -112,7 +112,8 @@ for server in $servers; do
 			[ "$cell_tw" -le $((count / 100)) ]; then
 			ok "$name"
 		else
-			not_ok "$name" "$(awk '$3 != "b"' "$dir/cell.conns" | head -n3)"
+			not_ok "$name" "not handed over, so far: $(ctl a status not_handed_over)"
+			note "$(awk '$3 != "b"' "$dir/cell.conns" | head -n3)"
 		fi
 	done
 	matrix="${matrix:-}$(printf '%-8s plain %-6s %s' "$server" "${plain_first[$server]:--}" "$row")
