@@ -16,6 +16,7 @@
 
 enum {
 	RELIEF_MS = 20, /* the longest wait of the loop for the helpers */
+	LOOK_MS = 100,	/* so often, at the end, whether one has blocked */
 	QUEUE_START = 1024,
 	PENDING = 64,
 	INTERRUPT = SIGUSR2, /* a helper's close() */
@@ -180,22 +181,42 @@ static void deadline_in(struct timespec *until, unsigned int ms)
 	}
 }
 
+/* With the lock held, so that it is still at the same. Again each time, until it is not. */
+static unsigned int interrupt(struct closer *closer, uint64_t now_ms, uid_t uids[LIMIT_HELPERS])
+{
+	unsigned int count = 0;
+
+	for (int i = 0; i < LIMIT_HELPERS; i++) {
+		struct helper *helper = &closer->helper[i];
+
+		if (!helper->runs || !helper->since_ms ||
+		    now_ms - helper->since_ms < LIMIT_CLOSE_MS)
+			continue;
+		pthread_kill(helper->thread, INTERRUPT);
+		uids[count++] = helper->job.uid;
+	}
+	return count;
+}
+
 /* A helper that is blocked past our patience keeps what it uses: then nothing is freed. */
 void closer_free(struct closer *closer, unsigned int patience_ms)
 {
-	struct timespec until;
+	uint64_t end = wire_now_ms() + patience_ms;
+	uid_t uids[LIMIT_HELPERS];
+	struct timespec soon;
 	bool done;
 
 	if (!closer)
 		return;
 	closer_flush(closer);
-	deadline_in(&until, patience_ms);
 	pthread_mutex_lock(&closer->lock);
 	closer->stop = true;
 	pthread_cond_broadcast(&closer->more);
-	while (closer->helpers &&
-	       pthread_cond_timedwait(&closer->empty, &closer->lock, &until) != ETIMEDOUT)
-		;
+	while (closer->helpers && wire_now_ms() < end) {
+		interrupt(closer, wire_now_ms(), uids);
+		deadline_in(&soon, LOOK_MS);
+		pthread_cond_timedwait(&closer->empty, &closer->lock, &soon);
+	}
 	done = !closer->helpers;
 	pthread_mutex_unlock(&closer->lock);
 	if (!done)
@@ -287,23 +308,6 @@ void closer_relieve(struct closer *closer)
 		;
 	closer->relieving = false;
 	pthread_mutex_unlock(&closer->lock);
-}
-
-/* With the lock held, so that it is still at the same. Again each time, until it is not. */
-static unsigned int interrupt(struct closer *closer, uint64_t now_ms, uid_t uids[LIMIT_HELPERS])
-{
-	unsigned int count = 0;
-
-	for (int i = 0; i < LIMIT_HELPERS; i++) {
-		struct helper *helper = &closer->helper[i];
-
-		if (!helper->runs || !helper->since_ms ||
-		    now_ms - helper->since_ms < LIMIT_CLOSE_MS)
-			continue;
-		pthread_kill(helper->thread, INTERRUPT);
-		uids[count++] = helper->job.uid;
-	}
-	return count;
 }
 
 void closer_check(struct closer *closer, uint64_t now_ms, void (*blocked)(void *arg, uid_t uid),

@@ -132,6 +132,8 @@ static int connect_daemon(void)
 
 	if (fd < 0)
 		return -1;
+	/* Before it says a word: a program that closes a low number twice must not hit it. */
+	fd = move_high((int)fd);
 	strcpy(addr.sun_path, process_socket());
 	if (raw(SYS_connect, fd, &addr, sizeof(addr)) != 0) {
 		raw(SYS_close, fd);
@@ -167,7 +169,6 @@ static void settle(int fd)
 		raw(SYS_close, fd);
 		return;
 	}
-	fd = move_high(fd);
 	atomic_store(&identity, sock_cookie(fd));
 	slot_fill(fd, SLOT_CHANNEL, 0, NULL, false);
 	atomic_store(&number, fd);
@@ -316,12 +317,11 @@ static void follow_daemon(uint64_t now)
 
 bool channel_ready(void)
 {
-	uint64_t now = rules_instance();
 	int fd;
 
-	if (!now)
+	if (!rules_daemon_alive())
 		return false;
-	follow_daemon(now);
+	follow_daemon(rules_instance());
 	fd = usable();
 	if (fd < 0)
 		return false;

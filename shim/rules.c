@@ -44,6 +44,8 @@ static bool take_word(const char **text, const char *key, char *out, size_t size
 	if (out && len < size) {
 		memcpy(out, *text, len);
 		out[len] = '\0';
+	} else if (out) {
+		strcpy(out, "?"); /* no policy is called that */
 	}
 	*text += len;
 	*text += **text == ',';
@@ -57,6 +59,7 @@ bool rules_init(const char *text)
 	const char *error;
 	size_t error_len;
 
+	rest[0] = '\0';
 	policy_init(&own, "run");
 	while (*text) {
 		size_t len;

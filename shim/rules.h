@@ -21,7 +21,7 @@ unsigned int rules_hint(uint32_t policy, uint8_t role, uint16_t port);
 /* The daemon's heartbeat is fresh, so that it will take a hand-over now. */
 bool rules_daemon_alive(void);
 
-/* Which daemon that is; 0: none. */
+/* Which daemon that is; 0: it is not known. */
 uint64_t rules_instance(void);
 
 /* In a fork child: another thread of the parent may have been opening the page. */

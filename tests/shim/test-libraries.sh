@@ -53,7 +53,7 @@ same "a plugin" 8 "$cases/plugins" open "$plugin"
 # It closes the shim's channel as well, which is opened again a second later.
 same "a plugin past the shim" 3 "$cases/plugins" deep "$plugin"
 same "a plugin in a namespace of its own" 3 "$cases/plugins" far "$plugin"
-same "a plugin that comes and goes" 50 "$cases/plugins" twice "$plugin"
+same "a plugin that comes and goes" 25 "$cases/plugins" twice "$plugin"
 same "close() behind ours" 3 "$cases/plugins" next -
 same "close() of libc's handle" 3 "$cases/plugins" handle -
 same "the shim is loaded as a plugin" 4 "$cases/plugins" load "$shim"
@@ -109,5 +109,6 @@ same strace 9 strace -f -o /dev/null "$rounds"
 same "strace with a filter" inert strace -f --seccomp-bpf -e trace=connect -o /dev/null "$rounds"
 same valgrind 9 valgrind -q --error-exitcode=9 "$rounds"
 # shellcheck disable=SC2016 # sh expands it
-same gdb 9 sh -c 'gdb -nx -q -batch -ex "handle SIGUSR1 nostop noprint" -ex run "$0" 2>&1 | grep -v "^\["' "$rounds"
+same gdb 9 sh -c 'gdb -nx -q -batch -ex "handle SIGUSR1 nostop noprint" -ex "run >$1" "$0" >/dev/null 2>&1; cat "$1"' \
+	"$rounds" "$dir/gdb.out"
 finish

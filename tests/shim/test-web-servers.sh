@@ -104,14 +104,14 @@ nginx_new_pid() {
 nginx_work() {
 	local old
 	old=$(cat "$dir/nginx/pid")
-	curls 8050
+	gets 8050
 	kill -HUP "$old"
-	curls 8050
+	gets 8050
 	kill -USR2 "$old"
 	wait_for 20 nginx_new_pid && echo "a new binary"
 	kill -QUIT "$old"
 	wait_for 20 pid_gone "$old" && echo "the old one is gone"
-	curls 8050
+	gets 8050
 }
 
 nginx_stop() {
@@ -153,9 +153,9 @@ apache_start() {
 }
 
 apache_work() {
-	curls 8060
+	gets 8060
 	signal apache USR1
-	curls 8060
+	gets 8060
 }
 
 apache_stop() {
@@ -170,10 +170,9 @@ case_options[peer]=${long/grace=2s/grace=50ms}
 served PHP-FPM $((count * 9 / 10)) php_start php_work php_stop
 case_options[peer]=$long
 nginx_prepare
-# curl is in a hurry, and closes first now and then.
-served "nginx, reloaded and upgraded" $((count * 8 / 10)) nginx_start nginx_work nginx_stop
+served "nginx, reloaded and upgraded" $((count * 9 / 10)) nginx_start nginx_work nginx_stop
 apache_prepare
 for mpm in prefork worker event; do
-	served "Apache's $mpm" $((count * 5 / 10)) apache_start apache_work apache_stop
+	served "Apache's $mpm" $((count * 6 / 10)) apache_start apache_work apache_stop
 done
 finish

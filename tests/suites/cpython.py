@@ -84,7 +84,7 @@ def main():
         sys.exit("the shim is not where it should be")
     module, _, name = unit.partition("::")
     lines = Lines(out, module)
-    arguments = ["-v", "-u", RESOURCES, "--fail-env-changed", "--timeout", "1100",
+    arguments = ["-v", "-u", RESOURCES, "--fail-env-changed", "--timeout", "2700",
                  "-i", IGNORED]
     if name and name != "-module-":
         arguments += ["-m", "test." + name]

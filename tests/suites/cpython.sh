@@ -42,7 +42,7 @@ suite_list_wider() {
 }
 
 cpython_run() {
-	timeout -k 10 1200 "${STEER[@]}" "$python" "$suites_dir/cpython.py" "$@" || :
+	timeout -k 10 3000 "${STEER[@]}" "$python" "$suites_dir/cpython.py" "$@" || :
 }
 
 # suite_run OUT UNIT...

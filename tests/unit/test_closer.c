@@ -98,8 +98,6 @@ static void what_lingers_is_interrupted_and_told(void **state)
 	while (!blamed && wire_now_ms() - begin < LINGER_S * 500)
 		closer_check(closer, wire_now_ms(), on_blocked, NULL);
 	assert_true(blamed > 0);
-	while (wire_now_ms() - begin < 1000) /* those that are in it still */
-		closer_check(closer, wire_now_ms(), on_blocked, NULL);
 	closer_free(closer, LINGER_S * 500);
 	assert_true(wire_now_ms() - begin < LINGER_S * 500);
 	for (int i = 0; i < 8; i++) {

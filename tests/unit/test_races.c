@@ -423,7 +423,7 @@ static int start(void **state)
 
 static int stop(void **state)
 {
-	static const char *const names[] = {"world", "socket", "socket" WIRE_POLICY_SUFFIX};
+	static const char *const names[] = {"world", "socket", ("socket" WIRE_POLICY_SUFFIX)};
 	char path[80];
 
 	(void)state;

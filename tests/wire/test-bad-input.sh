@@ -101,6 +101,12 @@ one_client() {
 	actor_connect "$A4" 8001 1 text:hello recv:4 close >"$dir/alone.out"
 	CLIENT_STEER=()
 }
+# The server finds the new daemon with one of its next connections: before we count.
+server_is_back() {
+	actor_connect "$A4" 8001 1 text:hello recv:4 close >"$dir/back.out"
+	ctl_least a status sessions 1
+}
+check "the server is back" wait_for 10 server_is_back
 for what in "${!alone[@]}"; do
 	sessions=$(ctl a status sessions_total)
 	# shellcheck disable=SC2086 # words

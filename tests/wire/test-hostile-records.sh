@@ -46,8 +46,10 @@ is true "$(jq .alive <<<"$did")" "scribbling: the session goes on"
 is '["truncate","grow","seal","fallocate",".policy",".off",".control","rename"]' \
 	"$(jq -c .refused <<<"$did")" "scribbling: more than to write into it is not to be had"
 
+bad=$(ctl a status bad_messages)
 attack "random numbers" $hostile noise 20000
 is 100 "$(jq .alive <<<"$did")" "random numbers: the sessions go on"
+is 0 $(($(ctl a status bad_messages) - bad)) "random numbers: none was refused at the door"
 # Its 100 tags are not all that there are.
 in_ns a "${STEER[@]}" true
 steer a "tag=mine"
