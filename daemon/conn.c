@@ -297,13 +297,19 @@ void conn_let_go(struct conn *conn, const struct conn_owner *owner)
 		conn->let_go = true; /* booked here until another says OPEN or CLOSE */
 }
 
+/* A close may be among them. */
+static bool is_lossy(const struct conn_owner *owner)
+{
+	return owner->lost && atomic_load_explicit(owner->lost, memory_order_relaxed);
+}
+
 bool conn_may_be_over(const struct conn *conn)
 {
 	if (conn->custody != CUSTODY_NONE)
 		return false;
 	if (!conn->owner)
 		return true;
-	return (conn->let_go || conn->owner->lossy) && !conn->owner->process.other_netns;
+	return (conn->let_go || is_lossy(conn->owner)) && !conn->owner->process.other_netns;
 }
 
 unsigned int conn_owner_gone(struct conns *conns, struct conn_owner *owner, unsigned int max)

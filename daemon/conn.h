@@ -27,8 +27,8 @@ struct conn_owner {
 	int pidfd;	    /* -1: none */
 	struct conn *conns; /* list by owned_prev, owned_next */
 	unsigned int count;
-	bool lossy;	      /* records of it were lost: a close may be among them */
-	struct conn *heir_to; /* list by heir_prev, heir_next */
+	const _Atomic uint32_t *lost; /* its session's records that were lost; NULL: none */
+	struct conn *heir_to;	      /* list by heir_prev, heir_next */
 };
 
 enum conn_custody { CUSTODY_NONE, CUSTODY_WAITING, CUSTODY_DRAINING };

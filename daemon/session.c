@@ -139,6 +139,7 @@ static bool take_hello(struct session *session, const void *message, size_t len)
 			    (int)process->pid);
 		return false;
 	}
+	session->owner.lost = &session->page->lost;
 	sent = welcome_send(session->fd, fd);
 	close(fd);
 	event_del(&session->readable);
@@ -225,8 +226,6 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	session->sessions->have_read = true;
-	if (session->page && atomic_load_explicit(&session->page->lost, memory_order_relaxed))
-		session->owner.lossy = true;
 	for (int i = 0; more && i < LIMIT_MESSAGES_TURN / INBOX_MESSAGES; i++) {
 		if (!inbox_read(session->fd, session->sessions->parts.closer,
 				session->owner.process.uid, take_message, session, &more)) {

@@ -40,6 +40,7 @@ static _Atomic(struct session_page *) session;
  * unmapped, but it can be replaced. */
 static struct session_page *session_place;
 static _Atomic int32_t credits_start = WIRE_CREDITS_START;
+static _Atomic uint32_t lost_early; /* records, before there was a page to count them in */
 
 /* Threads have tables of their own: our number may mean something else in each of them, so that it
  * is looked at before each use, and what is not ours here may still be ours elsewhere. */
@@ -251,6 +252,7 @@ static void take_welcome(int fd)
 			     .msg_iovlen = 1,
 			     .msg_control = control.buf,
 			     .msg_controllen = sizeof(control.buf)};
+	struct session_page *page;
 	struct cmsghdr *cmsg;
 	struct stat st;
 	long len, map = -1;
@@ -271,7 +273,9 @@ static void take_welcome(int fd)
 	raw(SYS_close, memfd);
 	if (map < 0 && map > -4096)
 		return;
-	atomic_store(&session, place_session((struct session_page *)map));
+	page = place_session((struct session_page *)map);
+	atomic_fetch_add(&page->lost, atomic_exchange(&lost_early, 0));
+	atomic_store(&session, page);
 }
 
 /* The number if it is up and still ours, or -1. */
@@ -332,16 +336,25 @@ void channel_stamp(struct wire_record *record)
 	record->version = WIRE_VERSION;
 }
 
-/* A program that hands nothing over has had no need of its page until now. */
+/* A program that hands nothing over has no need of its page until it has something to count in it;
+ * and a daemon that is starting may be long in sending it. */
+static void want_page(int fd)
+{
+	if (atomic_load(&lost_early) && !atomic_load(&session))
+		take_welcome(fd);
+}
+
+/* What nobody is there to hear is not lost: a daemon that comes is told what is open. */
 static void note_lost(void)
 {
 	struct session_page *page = atomic_load(&session);
 
-	if (!page && atomic_load(&up))
-		take_welcome(channel_fd());
-	page = atomic_load(&session);
-	if (page)
+	if (page) {
 		atomic_fetch_add(&page->lost, 1);
+	} else if (atomic_load(&up)) {
+		atomic_fetch_add(&lost_early, 1);
+		want_page(channel_fd());
+	}
 }
 
 /* Only a full queue is a passing trouble. */
@@ -361,6 +374,7 @@ void channel_publish(const struct wire_record *record)
 
 		if (fd < 0)
 			break;
+		want_page(fd);
 		sent = raw(SYS_sendto, fd, record, sizeof(*record), MSG_DONTWAIT | MSG_NOSIGNAL, 0,
 			   0);
 		if (sent == sizeof(*record))
@@ -431,6 +445,7 @@ void channel_forget(void)
 	if (session_place)
 		raw(SYS_munmap, session_place, sizeof(*session_place));
 	session_place = NULL;
+	atomic_store(&lost_early, 0);
 	atomic_store(&number, -1);
 	atomic_store(&up, false);
 	atomic_store(&opening, 0);

@@ -59,6 +59,20 @@ bool publish_open(int fd, uint32_t word, uint64_t cookie, const struct slot_info
 	return found;
 }
 
+/* Another thread may have closed it since its slot was read, and said so before we said that it is
+ * open. The daemon then asks the kernel. */
+static void take_back(int fd, uint32_t word, uint64_t cookie, const struct slot_info *info)
+{
+	struct slot *slot = slot_at(fd);
+	struct wire_record record;
+
+	if (slot_kind(fd) == SLOT_CONN && atomic_load(&slot->cookie) == cookie)
+		return;
+	record_init(&record, fd, word, cookie, info);
+	record.type = WIRE_LET_GO;
+	channel_publish(&record);
+}
+
 void publish_all(void)
 {
 	int high = slots_high();
@@ -68,11 +82,14 @@ void publish_all(void)
 		struct policy_terms terms;
 		struct slot_info info;
 		struct slot *slot;
+		uint64_t cookie;
 
 		if ((word & SLOT_KIND) != SLOT_CONN)
 			continue;
 		slot = slot_at(fd);
 		slot_load_info(slot, &info);
-		publish_open(fd, word, atomic_load(&slot->cookie), &info, &terms);
+		cookie = atomic_load(&slot->cookie);
+		publish_open(fd, word, cookie, &info, &terms);
+		take_back(fd, word, cookie, &info);
 	}
 }

@@ -18,6 +18,8 @@ soak_init() {
 	}
 	daemon_sanitized=
 	[ -n "$wire_plain" ] || ! ldd "$closesided" | grep -q libasan || daemon_sanitized=yes
+	shim_sanitized=
+	[ -n "$wire_plain" ] || ! ldd "$shim" | grep -q libasan || shim_sanitized=yes
 	seconds=${SOAK_SECONDS:-60}
 	[ -z "$daemon_sanitized" ] || seconds=${SOAK_SECONDS:-30}
 	connections=${SOAK_CONNECTIONS:-}
@@ -342,6 +344,14 @@ no_daemon_busy() {
 		ctl_is a status retire.pending 0 && ctl_is b status retire.pending 0
 }
 
+show_remembered() {
+	local one
+	for one in a b; do
+		note "daemon $one knows of $(ctl $one status connections) connections:" \
+			"$(ctl $one conns | head -n5)"
+	done
+}
+
 # Whatever ended without a word to them is found by asking the kernel: after a few seconds.
 forgotten() {
 	[ -n "$wire_plain" ] || { ctl_is a status connections 0 && ctl_is b status connections 0; }
@@ -360,11 +370,12 @@ after() {
 
 # The table of holders, which a family shares, fills as connections pass (2 MB); of the pages of
 # policies 17 are kept. Threads that had nothing to do in the warm-up have stacks and heaps to come.
-# A sanitized daemon keeps more of what is freed.
+# What is sanitized keeps more of what is freed.
 check_leaks() {
 	local name most
 	while read -r name _; do
 		most=1024
+		[ -z "$shim_sanitized" ] || most=8192
 		case $name in daemon-*) most=6144 ;; esac
 		[ -z "$daemon_sanitized" ] || case $name in daemon-*) most=65536 ;; esac
 		at_most 0 "$(grown "$name" 2)" "$name: no descriptor leaked"

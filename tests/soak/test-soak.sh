@@ -84,6 +84,7 @@ check_activity
 check "no daemon ended otherwise than it was made to" daemons_sound
 check "the daemons hold nothing any more" wait_for 20 custody_empty
 check "and know of no connection any more" wait_for 60 forgotten
+forgotten || show_remembered
 measure after
 check_leaks
 board stop 1

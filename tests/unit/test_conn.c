@@ -92,13 +92,16 @@ static void a_child_that_serves_it_has_it(void **state)
 
 static void what_may_have_ended_without_a_word(void **state)
 {
+	static _Atomic uint32_t lost;
 	struct fixture *fixture = *state;
 	struct conn *conn = open_one(fixture, &fixture->parent, 1);
 
 	assert_false(conn_may_be_over(conn));
-	fixture->parent.lossy = true;
+	fixture->parent.lost = &lost;
+	assert_false(conn_may_be_over(conn));
+	atomic_store(&lost, 1);
 	assert_true(conn_may_be_over(conn));
-	fixture->parent.lossy = false;
+	fixture->parent.lost = NULL;
 	conn_let_go(conn, &fixture->parent);
 	assert_true(conn_may_be_over(conn));
 	conn->custody = CUSTODY_WAITING;
