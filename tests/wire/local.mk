@@ -55,7 +55,6 @@ WIRE_SANITIZED = \
 	tests/wire/test-daemon-dies.sh \
 	tests/wire/test-matrix.sh \
 	tests/wire/test-shutdown-kinds.sh \
-	tests/wire/test-pool.sh \
 	tests/wire/test-v6.sh \
 	tests/wire/test-fork.sh \
 	tests/wire/test-time-wait-none.sh \
