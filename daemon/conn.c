@@ -250,6 +250,18 @@ struct conn *conn_find(struct conns *conns, uint64_t cookie)
 	return conn;
 }
 
+void conn_lookup(struct kernel *kernel, struct conn *const *conns, struct kernel_query *queries,
+		 unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++)
+		queries[i] = (struct kernel_query){
+			.local = conns[i]->local,
+			.remote = conns[i]->remote,
+			.cookie = conns[i]->cookie,
+		};
+	kernel_lookup(kernel, queries, count);
+}
+
 struct conn *conn_find_self(struct conns *conns, const struct endpoint *local,
 			    const struct endpoint *remote)
 {

@@ -17,6 +17,8 @@
 
 struct closer;
 struct conn;
+struct kernel;
+struct kernel_query;
 struct kernel_socket;
 struct user;
 
@@ -80,6 +82,9 @@ struct conn *conn_open(struct conns *conns, struct conn_owner *owner,
 bool conn_discover(struct conns *conns, const struct process *process,
 		   const struct kernel_socket *socket, uint8_t role, int fd);
 struct conn *conn_find(struct conns *conns, uint64_t cookie);
+/* Looks up what the kernel says of at most KERNEL_BATCH connections now. */
+void conn_lookup(struct kernel *kernel, struct conn *const *conns, struct kernel_query *queries,
+		 unsigned int count);
 /* The other end of (local, remote), if it is ours too and its policy says close-first = self. */
 struct conn *conn_find_self(struct conns *conns, const struct endpoint *local,
 			    const struct endpoint *remote);

@@ -80,8 +80,7 @@ static void cmd_status(struct client *client, const json_t *request)
 /* Found open once, ended since, and its process never said so. */
 static bool is_left_over(const struct conn *conn, const struct kernel_query *query)
 {
-	return !conn->owner && conn->custody == CUSTODY_NONE &&
-	       (query->error == ENOENT || (!query->error && query->state == STATE_TIME_WAIT));
+	return !conn->owner && conn->custody == CUSTODY_NONE && kernel_is_over(query);
 }
 
 /* What the kernel says of their states now; of what it does not find (another network namespace),
@@ -91,13 +90,7 @@ static void refresh_states(const struct loop *loop, struct conn *conns[KERNEL_BA
 {
 	struct kernel_query queries[KERNEL_BATCH];
 
-	for (unsigned int i = 0; i < count; i++)
-		queries[i] = (struct kernel_query){
-			.local = conns[i]->local,
-			.remote = conns[i]->remote,
-			.cookie = conns[i]->cookie,
-		};
-	kernel_lookup(loop->kernel, queries, count);
+	conn_lookup(loop->kernel, conns, queries, count);
 	for (unsigned int i = 0; i < count; i++) {
 		if (is_left_over(conns[i], &queries[i])) {
 			conn_remove(loop->conns, conns[i]);

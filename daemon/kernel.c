@@ -23,6 +23,11 @@ struct kernel {
 	uint32_t seq;
 };
 
+bool kernel_is_over(const struct kernel_query *query)
+{
+	return query->error == ENOENT || (!query->error && query->state == STATE_TIME_WAIT);
+}
+
 struct kernel *kernel_open(void)
 {
 	struct kernel *kernel = calloc(1, sizeof(*kernel));

@@ -21,6 +21,9 @@ struct kernel_query {
 	uint8_t state; /* enum tcp_state */
 };
 
+/* The answer to a lookup: there is no such socket any more, or only its TIME_WAIT. */
+bool kernel_is_over(const struct kernel_query *query);
+
 /* NULL with errno. */
 struct kernel *kernel_open(void);
 void kernel_close(struct kernel *kernel);

@@ -30,15 +30,10 @@ static void arm(struct sweep *sweep, unsigned int ms)
 	evtimer_add(&sweep->timer, &tv);
 }
 
-static bool is_over(const struct kernel_query *query)
-{
-	return query->error == ENOENT || (!query->error && query->state == STATE_TIME_WAIT);
-}
-
 /* A record that says more may be on its way at the first look, not at the second. */
 static void judge(struct sweep *sweep, struct conn *conn, const struct kernel_query *query)
 {
-	if (!is_over(query)) {
+	if (!kernel_is_over(query)) {
 		conn->missed = false;
 	} else if (!conn->missed) {
 		conn->missed = true;
@@ -53,13 +48,7 @@ static void look(struct sweep *sweep, struct conn *const *conns, unsigned int co
 {
 	struct kernel_query queries[KERNEL_BATCH];
 
-	for (unsigned int i = 0; i < count; i++)
-		queries[i] = (struct kernel_query){
-			.local = conns[i]->local,
-			.remote = conns[i]->remote,
-			.cookie = conns[i]->cookie,
-		};
-	kernel_lookup(sweep->kernel, queries, count);
+	conn_lookup(sweep->kernel, conns, queries, count);
 	for (unsigned int i = 0; i < count; i++)
 		judge(sweep, conns[i], &queries[i]);
 }

@@ -28,13 +28,23 @@ int wrap_prctl(int option, ...)
 	return libc.prctl(option, a[0], a[1], a[2], a[3]);
 }
 
-/* libc's functions for these are cancellation points, syscall() is none: libuv relies on it. */
-static long without_cancellation(long number, const long a[6])
+/* libc's functions that may block are cancellation points, syscall() is none, and libuv relies on
+ * it: their wrappers go on by number here. */
+long wrap_syscall(long number, ...)
 {
 	const struct libc_calls *next = &libc_by_number;
-	int fd = (int)a[0];
+	long a[6];
+	va_list ap;
+	int fd;
 
+	va_start(ap, number);
+	for (int i = 0; i < 6; i++)
+		a[i] = va_arg(ap, long);
+	va_end(ap);
+	fd = (int)a[0];
 	switch (number) {
+	case SYS_close:
+		return close_by(next, fd);
 	case SYS_connect:
 		return connect_by(next, fd, (const struct sockaddr *)a[1], (socklen_t)a[2]);
 	case SYS_accept:
@@ -50,38 +60,14 @@ static long without_cancellation(long number, const long a[6])
 	case SYS_recvmmsg:
 		return recvmmsg_by(next, fd, (struct mmsghdr *)a[1], (unsigned int)a[2], (int)a[3],
 				   (struct timespec *)a[4]);
-	default:
-		return close_by(next, fd);
-	}
-}
-
-long wrap_syscall(long number, ...)
-{
-	long a[6];
-	va_list ap;
-
-	va_start(ap, number);
-	for (int i = 0; i < 6; i++)
-		a[i] = va_arg(ap, long);
-	va_end(ap);
-	switch (number) {
-	case SYS_close:
-	case SYS_connect:
-	case SYS_accept:
-	case SYS_accept4:
-	case SYS_sendmsg:
-	case SYS_recvmsg:
-	case SYS_sendmmsg:
-	case SYS_recvmmsg:
-		return without_cancellation(number, a);
 	case SYS_write:
 	case SYS_writev:
 	case SYS_sendfile:
-		if (write_refused((int)a[0], 0))
+		if (write_refused(fd, 0))
 			return -1;
 		break;
 	case SYS_sendto:
-		if (write_refused((int)a[0], (int)a[3]))
+		if (write_refused(fd, (int)a[3]))
 			return -1;
 		break;
 	case SYS_splice:
@@ -91,26 +77,26 @@ long wrap_syscall(long number, ...)
 	case SYS_socket:
 		return wrap_socket((int)a[0], (int)a[1], (int)a[2]);
 	case SYS_setsockopt:
-		return wrap_setsockopt((int)a[0], (int)a[1], (int)a[2], (const void *)a[3],
+		return wrap_setsockopt(fd, (int)a[1], (int)a[2], (const void *)a[3],
 				       (socklen_t)a[4]);
 	case SYS_fcntl: /* the others may be cancellation points */
 		if (a[1] == F_DUPFD || a[1] == F_DUPFD_CLOEXEC)
-			return wrap_fcntl((int)a[0], (int)a[1], a[2]);
+			return wrap_fcntl(fd, (int)a[1], a[2]);
 		break;
 	case SYS_close_range:
 		return wrap_close_range((unsigned int)a[0], (unsigned int)a[1], (int)a[2]);
 	case SYS_shutdown:
-		return wrap_shutdown((int)a[0], (int)a[1]);
+		return wrap_shutdown(fd, (int)a[1]);
 	case SYS_epoll_ctl:
 		return wrap_epoll_ctl((int)a[0], (int)a[1], (int)a[2], (struct epoll_event *)a[3]);
 	case SYS_dup:
-		return wrap_dup((int)a[0]);
+		return wrap_dup(fd);
 #ifdef SYS_dup2
 	case SYS_dup2:
-		return wrap_dup2((int)a[0], (int)a[1]);
+		return wrap_dup2(fd, (int)a[1]);
 #endif
 	case SYS_dup3:
-		return wrap_dup3((int)a[0], (int)a[1], (int)a[2]);
+		return wrap_dup3(fd, (int)a[1], (int)a[2]);
 #ifdef SYS_fork
 	case SYS_fork:
 		return wrap_fork_by_number(number, a);

@@ -2,7 +2,6 @@
 /* cancel HOW: threads that are cancelled in the calls of sockets, where these are cancellation
  * points, and not where they are none. */
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -207,21 +206,11 @@ static void before_close(void)
 
 int main(int argc, char **argv)
 {
-	static const struct {
-		const char *name;
-		void (*run)(void);
-	} hows[] = {
+	static const struct pair_way ways[] = {
 		{"deferred", deferred},
 		{"asynchronous", asynchronous},
 		{"before-close", before_close},
 	};
 
-	signal(SIGPIPE, SIG_IGN);
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	for (size_t i = 0; argc == 2 && i < sizeof(hows) / sizeof(hows[0]); i++)
-		if (strcmp(argv[1], hows[i].name) == 0) {
-			hows[i].run();
-			return 0;
-		}
-	return 2;
+	return pair_run(argc, argv, ways, sizeof(ways) / sizeof(ways[0]), 1);
 }

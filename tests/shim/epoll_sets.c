@@ -6,7 +6,6 @@
  * after its close nothing of a generation may be reported, neither while its peer does nothing, nor
  * when the peer sends, nor when its FIN comes. The daemon holds the connection all that time. */
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -510,10 +509,7 @@ static void many(void)
 
 int main(int argc, char **argv)
 {
-	static const struct {
-		const char *name;
-		void (*run)(void);
-	} hows[] = {
+	static const struct pair_way ways[] = {
 		{"level", level},
 		{"edge", edge},
 		{"one-shot", one_shot},
@@ -537,12 +533,5 @@ int main(int argc, char **argv)
 		{"many", many},
 	};
 
-	signal(SIGPIPE, SIG_IGN);
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	for (size_t i = 0; argc == 2 && i < sizeof(hows) / sizeof(hows[0]); i++)
-		if (strcmp(argv[1], hows[i].name) == 0) {
-			hows[i].run();
-			return 0;
-		}
-	return 2;
+	return pair_run(argc, argv, ways, sizeof(ways) / sizeof(ways[0]), 1);
 }

@@ -3,7 +3,6 @@
  * closes what it waits for. */
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -225,20 +224,10 @@ static void race(void)
 
 int main(int argc, char **argv)
 {
-	static const struct {
-		const char *name;
-		void (*run)(void);
-	} hows[] = {
+	static const struct pair_way ways[] = {
 		{"epoll", epoll}, {"poll", polls}, {"select", selects},
 		{"read", reads},  {"race", race},
 	};
 
-	signal(SIGPIPE, SIG_IGN);
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	for (size_t i = 0; argc == 2 && i < sizeof(hows) / sizeof(hows[0]); i++)
-		if (strcmp(argv[1], hows[i].name) == 0) {
-			hows[i].run();
-			return 0;
-		}
-	return 2;
+	return pair_run(argc, argv, ways, sizeof(ways) / sizeof(ways[0]), 1);
 }

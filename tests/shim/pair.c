@@ -6,11 +6,25 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+int pair_run(int argc, char **argv, const struct pair_way *ways, size_t count, int rounds)
+{
+	signal(SIGPIPE, SIG_IGN);
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	for (size_t i = 0; argc == 2 && i < count; i++)
+		if (strcmp(argv[1], ways[i].name) == 0) {
+			for (int round = 0; round < rounds; round++)
+				ways[i].run();
+			return 0;
+		}
+	return 2;
+}
 
 void die(const char *what)
 {

@@ -19,6 +19,16 @@ struct pair {
 	int client; /* the connecting end */
 };
 
+/* One of the ways to run a case: its name on the command line. */
+struct pair_way {
+	const char *name;
+	void (*run)(void);
+};
+
+/* Runs the way that argv names so many times, without SIGPIPE and with its output a line at a time.
+ * Returns main()'s status: 2 if it names none. */
+int pair_run(int argc, char **argv, const struct pair_way *ways, size_t count, int rounds);
+
 /* Prints what failed with errno's name, and ends the case: its exit status is 9. */
 _Noreturn void die(const char *what);
 

@@ -257,10 +257,7 @@ static void jump_connect(void)
 
 int main(int argc, char **argv)
 {
-	static const struct {
-		const char *name;
-		void (*run)(void);
-	} hows[] = {
+	static const struct pair_way ways[] = {
 		{"serve", serve},
 		{"first", first_in_handler},
 		{"close-twice", close_twice},
@@ -269,12 +266,5 @@ int main(int argc, char **argv)
 		{"jump-connect", jump_connect},
 	};
 
-	signal(SIGPIPE, SIG_IGN);
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	for (size_t i = 0; argc == 2 && i < sizeof(hows) / sizeof(hows[0]); i++)
-		if (strcmp(argv[1], hows[i].name) == 0) {
-			hows[i].run();
-			return 0;
-		}
-	return 2;
+	return pair_run(argc, argv, ways, sizeof(ways) / sizeof(ways[0]), 1);
 }

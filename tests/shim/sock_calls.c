@@ -613,10 +613,7 @@ static void bad_pointers(void)
 
 int main(int argc, char **argv)
 {
-	static const struct {
-		const char *name;
-		void (*run)(void);
-	} hows[] = {
+	static const struct pair_way ways[] = {
 		{"connect-not-completed", not_completed},
 		{"connect-in-progress", in_progress},
 		{"connect-refused", refused},
@@ -641,13 +638,5 @@ int main(int argc, char **argv)
 		{"bad-pointers", bad_pointers},
 	};
 
-	signal(SIGPIPE, SIG_IGN);
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	for (size_t i = 0; argc == 2 && i < sizeof(hows) / sizeof(hows[0]); i++)
-		if (strcmp(argv[1], hows[i].name) == 0) {
-			for (int round = 0; round < ROUNDS; round++)
-				hows[i].run();
-			return 0;
-		}
-	return 2;
+	return pair_run(argc, argv, ways, sizeof(ways) / sizeof(ways[0]), ROUNDS);
 }

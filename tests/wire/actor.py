@@ -21,7 +21,7 @@ STEPS, in order, for each connection:
     line          receive up to a newline          recv:N       receive N bytes
     eof           receive until EOF                slow:MS      eof, but a pause every 256 kB, of MS in all
     shut_rd, shut_wr, shut_rdwr, close             reset        SO_LINGER {1,0} and close
-    small         a small SO_RCVBUF
+    small         a small SO_RCVBUF                big           a big SO_SNDBUF
     sleep:MS      linger:S (SO_LINGER {1,S})       opts         note socket options and addresses
     hold          keep it open until SIGTERM       fate:FILE    wait until FILE exists
     until:FILE    receive until FILE exists, or EOF
@@ -97,6 +97,9 @@ class Conn:
 
     def do_small(self, _):
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+
+    def do_big(self, _):
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
 
     def do_nagle(self, _):
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0)
