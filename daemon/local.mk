@@ -51,6 +51,7 @@ libconfig_la_LIBADD = $(CONFUSE_LIBS)
 # The CLI.
 libcli_la_SOURCES = \
 	daemon/cli.h \
+	daemon/cli_args.c daemon/cli_args.h \
 	daemon/cli_command.c daemon/cli_run.h \
 	daemon/cli_control.c daemon/cli_control.h \
 	daemon/cli_options.c \
