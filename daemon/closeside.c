@@ -9,13 +9,19 @@
  *   cli_report.c         --report: waiting for the command, and what is said after
  *   cli_policy.c       policy list, show, check, reload
  *   cli_test.c         policy test: the explanation
- *   cli_status.c       status, on, off, conns
+ *   cli_status.c       status, on, off
+ *   cli_conns.c        conns
+ *   cli_watch.c        watch
+ *   cli_filter.c         the filter of both, and where it is wrong
  *   cli_control.c      one request to the daemon's control socket
  *   cli_page.c         the daemon's policies, from its page
- *   cli_table.c        rows for people, or as JSON */
+ *   cli_table.c        rows for people, or as JSON
+ *   cli_color.c        colour, where it is wanted
+ *   cli_output.c       standard output that fails */
 #include "daemon/cli_args.h"
+#include "daemon/cli_output.h"
 
-#include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -27,8 +33,10 @@ static const struct cli_command commands[] = {
 	 "run a command with its connections steered", 1, -1,
 	 OPT(OPT_POLICY) | OPT(OPT_OPTION) | OPT(OPT_REPORT) | OPT(OPT_CONFIG), cli_run},
 	{"status", "[-f FORMAT]", "what the daemon does now", 0, 0, OPT(OPT_FORMAT), cli_status},
-	{"conns", "[-f FORMAT] [state STATE] [pid PID] [program NAME] [policy NAME]",
-	 "the connections it follows", 0, -1, OPT(OPT_FORMAT), cli_conns},
+	{"conns", "[-f FORMAT] [FILTER]", "the connections it follows", 0, -1, OPT(OPT_FORMAT),
+	 cli_conns},
+	{"watch", "[-f plain|jsonl] [FILTER]", "a line for each change of a connection's state", 0,
+	 -1, OPT(OPT_FORMAT), cli_watch},
 	{"on", "", "steer", 0, 0, 0, cli_on},
 	{"off", "", "only watch, everywhere, within a second", 0, 0, 0, cli_off},
 	{"policy list", "[-c FILE] [-f FORMAT]", "the policies in force, in their order", 0, 0,
@@ -221,7 +229,6 @@ static int usage_error(const struct cli *cli)
 static int run_command(struct cli *cli, int argc, char **argv)
 {
 	const struct cli_command *command = cli->command;
-	int code;
 
 	if (!options_parse(cli, options_of(command), argc, argv))
 		return usage_error(cli);
@@ -237,10 +244,10 @@ static int run_command(struct cli *cli, int argc, char **argv)
 		return usage_error(cli);
 	if (!options_take_format(cli) || !options_take_socket(cli))
 		return command->run == cli_run ? CLI_RUN_FAILED : CLI_USAGE;
-	code = command->run(cli);
-	if (fflush(stdout) == EOF && code == CLI_FINE)
-		return cli_fail(CLI_FAILED, "cannot write: %s", strerror(errno));
-	return code;
+	if (command->run == cli_run) /* its command has SIGPIPE as we had it */
+		return command->run(cli);
+	signal(SIGPIPE, SIG_IGN);
+	return output_finish(command->run(cli));
 }
 
 static bool is_help(const char *word)

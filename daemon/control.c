@@ -2,7 +2,7 @@
 #include "daemon/control.h"
 
 #include "daemon/conn.h"
-#include "daemon/filter.h"
+#include "daemon/filter_conn.h"
 #include "daemon/kernel.h"
 #include "daemon/limits.h"
 #include "daemon/log.h"
@@ -11,7 +11,7 @@
 #include "daemon/tally.h"
 #include "daemon/user.h"
 
-#include "common/tcp_state.h"
+#include "common/wire.h"
 
 #include <errno.h>
 #include <event2/buffer.h>
@@ -101,6 +101,14 @@ static void refresh_states(const struct loop *loop, struct conn *conns[KERNEL_BA
 	}
 }
 
+static bool is_wanted(const struct client *client, const struct conn *conn)
+{
+	struct filter_subject subject =
+		filter_subject_of(conn, client->control->loop->book, wire_now_ms());
+
+	return filter_matches(&client->filter, &subject);
+}
+
 /* Sends the rows of one batch. false: there are no more. */
 static bool walk_batch(struct client *client)
 {
@@ -112,7 +120,7 @@ static bool walk_batch(struct client *client)
 		count++;
 	refresh_states(loop, conns, count);
 	for (unsigned int i = 0; i < count; i++)
-		if (conns[i] && filter_matches(&client->filter, loop->book, conns[i]))
+		if (conns[i] && is_wanted(client, conns[i]))
 			send_row(client, reply_conn(loop, conns[i]));
 	return count == KERNEL_BATCH;
 }
@@ -138,10 +146,10 @@ static void walk_on(struct client *client)
 
 static void cmd_conns(struct client *client, const json_t *request)
 {
-	char error[128];
+	char error[256];
 
-	if (!filter_parse(&client->filter, json_object_get(request, "filter"), error,
-			  sizeof(error))) {
+	if (!filter_from_json(&client->filter, json_object_get(request, "filter"), error,
+			      sizeof(error))) {
 		end(client, error);
 		return;
 	}
