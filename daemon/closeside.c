@@ -13,6 +13,7 @@
  *   cli_conns.c        conns
  *   cli_watch.c        watch
  *   cli_filter.c         the filter of both, and where it is wrong
+ *   cli_explain.c      explain
  *   cli_control.c      one request to the daemon's control socket
  *   cli_page.c         the daemon's policies, from its page
  *   cli_table.c        rows for people, or as JSON
@@ -37,6 +38,9 @@ static const struct cli_command commands[] = {
 	 cli_conns},
 	{"watch", "[-f plain|jsonl] [FILTER]", "a line for each change of a connection's state", 0,
 	 -1, OPT(OPT_FORMAT), cli_watch},
+	{"explain", "[-f FORMAT] [WORD...]",
+	 "what a state, an error or a verdict means, and what to do", 0, -1, OPT(OPT_FORMAT),
+	 cli_explain},
 	{"on", "", "steer", 0, 0, 0, cli_on},
 	{"off", "", "only watch, everywhere, within a second", 0, 0, 0, cli_off},
 	{"policy list", "[-c FILE] [-f FORMAT]", "the policies in force, in their order", 0, 0,

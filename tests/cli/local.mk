@@ -1,0 +1,6 @@
+# The command against a control server that says what the test wants.
+CLI_TESTS += \
+	tests/cli/test-watch.sh \
+	tests/cli/test-conns.sh \
+	tests/cli/test-explain.sh
+EXTRA_DIST += tests/cli/lib.sh tests/cli/control.py tests/cli/terminal.py
