@@ -55,6 +55,8 @@ libcli_la_SOURCES = \
 	daemon/cli_args.c daemon/cli_args.h \
 	daemon/cli_color.c daemon/cli_color.h \
 	daemon/cli_command.c daemon/cli_run.h \
+	daemon/cli_completion.c daemon/cli_completion.h \
+	daemon/cli_completion_shell.c \
 	daemon/cli_conns.c daemon/cli_conns.h \
 	daemon/cli_control.c daemon/cli_control.h \
 	daemon/cli_explain.c \
