@@ -107,14 +107,3 @@ bool filter_parse(struct filter *filter, const json_t *words, char *error, size_
 			return false;
 	return true;
 }
-
-bool filter_matches(const struct filter *filter, const struct book *book, const struct conn *conn)
-{
-	if (filter->state && filter->state != conn->state)
-		return false;
-	if (filter->pid && filter->pid != conn->pid)
-		return false;
-	if (*filter->program && strcmp(filter->program, conn->program))
-		return false;
-	return !*filter->policy || !strcmp(filter->policy, book->policy[conn->account.policy].name);
-}
