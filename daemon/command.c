@@ -2,6 +2,7 @@
 #include "daemon/client.h"
 
 #include "daemon/control.h"
+#include "daemon/filter_conn.h"
 #include "daemon/limits.h"
 #include "daemon/loop.h"
 #include "daemon/reply.h"
@@ -26,6 +27,15 @@ static void cmd_status(struct client *client, const json_t *request)
 
 /* --- conns ------------------------------------------------------------------------------------ */
 
+static bool is_wanted(const struct client *client, const struct conn *conn)
+{
+	struct filter_subject subject = filter_subject_of(conn, client->loop->book, wire_now_ms());
+
+	if (conn->state == STATE_LISTEN && !filter_asks_for_state(&client->filter))
+		return false;
+	return filter_matches(&client->filter, &subject);
+}
+
 static void leave_conns(struct client *client)
 {
 	conn_walk_end(client->loop->conns, &client->walk);
@@ -45,7 +55,7 @@ static bool step_conns(struct client *client)
 			client_end(client, NULL);
 			return false;
 		}
-		if (!filter_matches(&client->filter, loop->book, conn))
+		if (!is_wanted(client, conn))
 			continue;
 		client_send(client, reply_conn(loop, conn));
 		rows++;
@@ -62,9 +72,10 @@ static void begin_conns(struct client *client)
 
 static void cmd_conns(struct client *client, const json_t *request)
 {
-	char error[128];
+	char error[256];
 
-	if (filter_parse(&client->filter, json_object_get(request, "filter"), error, sizeof(error)))
+	if (filter_from_json(&client->filter, json_object_get(request, "filter"), error,
+			     sizeof(error)))
 		client_when_fresh(client, begin_conns);
 	else
 		client_end(client, error);
@@ -124,7 +135,7 @@ static void send_transition(struct client *client, void *arg)
 {
 	struct transition *what = arg;
 
-	if (!client->watching || !filter_matches(&client->filter, what->loop->book, what->conn))
+	if (!client->watching || !is_wanted(client, what->conn))
 		return;
 	if (client_is_behind(client)) {
 		client->lost++;
@@ -167,12 +178,12 @@ void command_caught_up(struct client *client)
 
 static void cmd_watch(struct client *client, const json_t *request)
 {
-	char error[128];
+	char error[256];
 
 	if (client->watching)
 		leave_watch(client);
-	if (!filter_parse(&client->filter, json_object_get(request, "filter"), error,
-			  sizeof(error))) {
+	if (!filter_from_json(&client->filter, json_object_get(request, "filter"), error,
+			      sizeof(error))) {
 		client_end(client, error);
 		return;
 	}

@@ -12,8 +12,8 @@ libdaemon_la_SOURCES = \
 	daemon/custody_judge.c daemon/custody_judge.h \
 	daemon/deadman.c daemon/deadman.h \
 	daemon/ending.c daemon/ending.h \
-	daemon/filter_conn.c \
 	daemon/follow.c daemon/follow.h \
+	daemon/filter_conn.c daemon/filter_conn.h \
 	daemon/guardian.c daemon/guardian.h \
 	daemon/held.c daemon/held.h \
 	daemon/inbox.c daemon/inbox.h \
@@ -56,9 +56,14 @@ libconfig_la_LIBADD = $(CONFUSE_LIBS)
 # The CLI.
 libcli_la_SOURCES = \
 	daemon/cli.h \
+	daemon/cli_args.c daemon/cli_args.h \
+	daemon/cli_color.c daemon/cli_color.h \
 	daemon/cli_command.c daemon/cli_run.h \
+	daemon/cli_conns.c daemon/cli_conns.h \
 	daemon/cli_control.c daemon/cli_control.h \
+	daemon/cli_filter.c daemon/cli_filter.h \
 	daemon/cli_options.c \
+	daemon/cli_output.c daemon/cli_output.h \
 	daemon/cli_page.c daemon/cli_page.h \
 	daemon/cli_policy.c daemon/cli_policy.h \
 	daemon/cli_private.c \
@@ -68,7 +73,11 @@ libcli_la_SOURCES = \
 	daemon/cli_status.c \
 	daemon/cli_table.c daemon/cli_table.h \
 	daemon/cli_test.c \
+	daemon/cli_watch.c \
 	daemon/filter.c daemon/filter.h \
+	daemon/filter_keys.h \
+	daemon/filter_parse.c \
+	daemon/filter_value.c \
 	daemon/policy_explain.c daemon/policy_explain.h
 libcli_la_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 
