@@ -221,6 +221,14 @@ pid_t filter_pid(const struct filter *filter)
 	return filter->count ? pid_below(filter, filter->root) : 0;
 }
 
+bool filter_asks_for_state(const struct filter *filter)
+{
+	for (unsigned int i = 0; i < filter->count; i++)
+		if (filter->node[i].kind == FILTER_STATE || filter->node[i].kind == FILTER_EXCLUDE)
+			return true;
+	return false;
+}
+
 /* --- formatting ------------------------------------------------------------------------------- */
 
 struct out {

@@ -114,6 +114,9 @@ char *filter_format(const struct filter *filter, char *buf, size_t size);
 
 bool filter_matches(const struct filter *filter, const struct filter_subject *subject);
 
+/* Does it say anything of states? If not, listeners are not meant. */
+bool filter_asks_for_state(const struct filter *filter);
+
 /* The process that all of them must belong to, or 0. */
 pid_t filter_pid(const struct filter *filter);
 

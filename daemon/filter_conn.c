@@ -43,21 +43,22 @@ struct filter_subject filter_subject_of(const struct conn *conn, const struct bo
 					uint64_t now_ms)
 {
 	const char *policy = book->policy[conn->account.policy].name;
+	const struct process *process = conn_process(conn);
 
 	return (struct filter_subject){
 		.state = conn->state,
 		.local = conn->local,
 		.remote = conn->remote,
-		.pid = conn->pid,
-		.program = *conn->program ? conn->program : NULL,
-		.unit = conn->owner && *conn->owner->process.unit ? conn->owner->process.unit
-								  : NULL,
+		.pid = process->pid,
+		.program = conn->proc ? process_name(process) : NULL,
+		.unit = *process->unit ? process->unit : NULL,
 		.policy = *policy ? policy : NULL,
-		.uid = conn->uid,
+		.uid = process->uid,
+		.netns = process->other_netns ? process->netns : 0,
 		.role = conn->role,
 		.side = conn->side,
-		.shim = true,
+		.shim = conn->proc && conn->proc->sessions,
 		.age_ms = now_ms - conn->opened_ms,
-		.state_ms = FILTER_UNKNOWN,
+		.state_ms = now_ms - conn->since_ms,
 	};
 }

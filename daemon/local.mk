@@ -5,12 +5,14 @@ libdaemon_la_SOURCES = \
 	daemon/caps.c daemon/caps.h \
 	daemon/closer.c daemon/closer.h \
 	daemon/conn.c daemon/conn.h \
+	daemon/client.h \
+	daemon/command.c \
 	daemon/control.c daemon/control.h \
 	daemon/custody.c daemon/custody.h \
 	daemon/custody_judge.c daemon/custody_judge.h \
 	daemon/deadman.c daemon/deadman.h \
-	daemon/discover.c daemon/discover.h \
 	daemon/ending.c daemon/ending.h \
+	daemon/follow.c daemon/follow.h \
 	daemon/filter_conn.c daemon/filter_conn.h \
 	daemon/guardian.c daemon/guardian.h \
 	daemon/held.c daemon/held.h \
@@ -23,6 +25,7 @@ libdaemon_la_SOURCES = \
 	daemon/notify.c daemon/notify.h \
 	daemon/page.c daemon/page.h \
 	daemon/patience.c daemon/patience.h \
+	daemon/proc.c daemon/proc.h \
 	daemon/process.c daemon/process.h \
 	daemon/pulse.h \
 	daemon/record.c daemon/record.h \
@@ -31,6 +34,7 @@ libdaemon_la_SOURCES = \
 	daemon/self.c daemon/self.h \
 	daemon/session.c daemon/session.h \
 	daemon/sock.c daemon/sock.h \
+	daemon/survey.c daemon/survey.h \
 	daemon/sweep.c daemon/sweep.h \
 	daemon/tally.c daemon/tally.h \
 	daemon/user.c daemon/user.h \

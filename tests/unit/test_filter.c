@@ -517,7 +517,8 @@ static void the_pid_that_all_have(void **state)
 
 static void a_connection_is_a_subject(void **state)
 {
-	struct conn conn = {.state = STATE_CLOSE_WAIT, .pid = 42, .program = "nginx"};
+	struct proc proc = {.process = {.pid = 42, .exe = "/usr/sbin/nginx"}};
+	struct conn conn = {.state = STATE_CLOSE_WAIT, .proc = &proc};
 	struct filter_subject subject;
 	struct book *book = book_new();
 	struct filter filter;
@@ -530,7 +531,7 @@ static void a_connection_is_a_subject(void **state)
 	assert_true(filter_from_json(&filter, words, why, sizeof(why)));
 	subject = filter_subject_of(&conn, book, 1000);
 	assert_true(filter_matches(&filter, &subject));
-	conn.pid = 43;
+	proc.process.pid = 43;
 	subject = filter_subject_of(&conn, book, 1000);
 	assert_false(filter_matches(&filter, &subject));
 	json_decref(words);
