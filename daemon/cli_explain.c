@@ -44,7 +44,8 @@ static void take_row(struct census *census, const json_t *row)
 
 	if (!strcmp(type, "total") && states && !census->total)
 		census->total = json_incref(states);
-	if (strcmp(type, "process") || count <= census->most)
+	if (strcmp(type, "process") || !json_is_integer(json_object_get(row, "pid")) ||
+	    count <= census->most)
 		return;
 	census->most = count;
 	snprintf(census->program, sizeof(census->program), "%s", program ? program : "?");

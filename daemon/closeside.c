@@ -41,7 +41,7 @@ static const struct cli_command commands[] = {
 	{"watch", "[-f plain|jsonl] [FILTER]", "a line for each change of a connection's state", 0,
 	 -1, OPT(OPT_FORMAT), cli_watch},
 	{"explain", "[-f FORMAT] [WORD...]",
-	 "what a state, an error or a verdict means, and what to do", 0, -1, OPT(OPT_FORMAT),
+	 "what a state, an error or a verdict means, and what to do", 0, 8, OPT(OPT_FORMAT),
 	 cli_explain},
 	{"completion", "bash|zsh", "a script for the shell that completes all of this", 1, 1, 0,
 	 cli_completion},

@@ -70,6 +70,9 @@ refused "a parenthesis too many" \
 refused "a parenthesis that is not closed" \
 	"closeside: conns: not (pid 4" \
 	"                            ^ expected ')' for the '(' at character 5" not '(pid' 4
+refused "an option after the filter" \
+	"closeside: conns: pid 4 -f json" \
+	"                        ^ options come before the filter" pid 4 -f json
 refused "a user that is not there" \
 	"closeside: conns: user nobody-of-this-name" \
 	"                       ^ there is no such user; expected a user's name or number" \

@@ -49,7 +49,7 @@ states='"ESTABLISHED":5,"SYN_SENT":0,"SYN_RECV":2,"FIN_WAIT1":0,"FIN_WAIT2":0,"T
 {
 	printf '{"type":"process","pid":7,"program":"nginx","states":{'"$states"'}}\n' 27900 1
 	printf '{"type":"process","pid":8,"program":"curl","states":{'"$states"'}}\n' 12 4
-	printf '{"type":"process","pid":null,"program":null,"states":{'"$states"'}}\n' 100 0
+	printf '{"type":"process","pid":null,"program":null,"states":{'"$states"'}}\n' 90000 9
 	printf '{"type":"total","schema":1,"states":{'"$states"'}}\n' 28012 5
 } >"$answers/ps.jsonl"
 serve
@@ -61,8 +61,8 @@ run explain last-ack
 has "none" '^here  none now$' "$work/out"
 run explain -f json time-wait
 is "as JSON" '{"TIME_WAIT":28012}' "$(jq -c '.explanations[0].states' <<<"$out")"
-run explain -f jsonl syn-recv
-is "both kinds of it" '{"SYN_RECV":2,"NEW_SYN_RECV":3}' "$(jq -c .states <<<"$out")"
+run explain syn-recv -f jsonl
+is "both kinds of it, and an option after the word" '{"SYN_RECV":2,"NEW_SYN_RECV":3}' "$(jq -c .states <<<"$out")"
 run explain EPIPE
 is "an error is not counted" 0 "$(grep -c '^here' "$work/out")"
 rm "$answers/ps.jsonl"
