@@ -113,6 +113,7 @@ serve()
 }
 
 # run ARGUMENT...: closeside with that server; into $out, $err, $status
+# shellcheck disable=SC2034 # they are for the tests
 run()
 {
 	status=0

@@ -115,6 +115,7 @@ for i in range(20000):
 PYTHON
 for format in plain json jsonl; do
 	for action in - ''; do
+		# shellcheck disable=SC2064 # now
 		trap "$action" PIPE
 		timeout 60 "$closeside" -s "$socket" conns -f $format 2>"$work/err" | head -n 2 >"$work/out"
 		status=${PIPESTATUS[0]}

@@ -15,7 +15,7 @@ servers+=($!)
 wait_for test -S "$work/idle.control"
 "$closeside" -s "$work/idle" watch -f jsonl >"$work/idle.out" 2>"$work/idle.err" &
 idle=$!
-servers+=($idle)
+servers+=("$idle")
 
 transition()
 {
@@ -31,7 +31,7 @@ follow()
 	timeout -k 5 120 "$closeside" -s "$socket" watch "$@" >"$work/out" 2>"$work/err" &
 	watch=$!
 	set +m
-	servers+=($watch)
+	servers+=("$watch")
 }
 
 # end_with SIGNAL: and its exit status
@@ -114,6 +114,7 @@ has "in JSON it is a row as well" '^\{"type":"lost","count":17\}$' "$work/out"
 
 for action in - ''; do
 	what="watch | head, SIGPIPE ${action:-ignored}"
+	# shellcheck disable=SC2064 # now
 	trap "$action" PIPE
 	timeout -k 5 120 "$closeside" -s "$socket" watch 2>"$work/err" | head -n 3 >"$work/out"
 	status=${PIPESTATUS[0]}
