@@ -242,7 +242,7 @@ static void the_canonical_form(void **state)
 		{"state SYN_RCV", "state syn-recv"},
 		{"state new-syn-recv", "state new-syn-recv"},
 		{"! exclude time-wait", "not exclude time-wait"},
-		{"a" + 1, ""},
+		{"  ", ""},
 		{"(pid 1 or pid 2) pid 3", "(pid 1 or pid 2) and pid 3"},
 		{"(pid 1 and pid 2) or pid 3", "pid 1 and pid 2 or pid 3"},
 		{"pid 1 and (pid 2 and pid 3)", "pid 1 and pid 2 and pid 3"},
