@@ -44,6 +44,7 @@ struct survey {
 	struct kernel *kernel;
 	unsigned int what;
 	uint64_t *inodes;
+	bool *is_found; /* of each */
 	unsigned int inode_count, found;
 	struct piece *filling;
 	/* Shared, under the lock: */
@@ -124,16 +125,24 @@ static int compare_inodes(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* "socket:[4242]" */
-static bool is_wanted(const struct survey *survey, const char *link, uint64_t *inode)
+/* "socket:[4242]". Several may hold it: the first one found has it. */
+static bool is_wanted(struct survey *survey, const char *link, uint64_t *inode)
 {
+	const uint64_t *wanted;
 	char *end;
 
 	if (strncmp(link, "socket:[", 8) != 0)
 		return false;
 	*inode = strtoull(link + 8, &end, 10);
-	return *end == ']' &&
-	       bsearch(inode, survey->inodes, survey->inode_count, sizeof(*inode), compare_inodes);
+	if (*end != ']')
+		return false;
+	wanted =
+		bsearch(inode, survey->inodes, survey->inode_count, sizeof(*inode), compare_inodes);
+	if (!wanted || survey->is_found[wanted - survey->inodes])
+		return false;
+	survey->is_found[wanted - survey->inodes] = true;
+	survey->found++;
+	return true;
 }
 
 static void hand_in_holder(struct survey *survey, uint64_t inode, const struct process *who)
@@ -180,7 +189,6 @@ static void look_at_process(struct survey *survey, pid_t pid)
 		if (!process.pid)
 			process_read(&process, pid, st.st_uid);
 		hand_in_holder(survey, inode, &process);
-		survey->found++;
 	}
 	closedir(fds);
 }
@@ -191,9 +199,11 @@ static void look_at_processes(struct survey *survey)
 	const struct dirent *entry;
 	DIR *proc = opendir("/proc");
 
-	if (!proc)
-		return;
-	while (survey->found < survey->inode_count && (entry = readdir(proc))) {
+	qsort(survey->inodes, survey->inode_count, sizeof(survey->inodes[0]), compare_inodes);
+	survey->found = 0;
+	survey->is_found = calloc(survey->inode_count, sizeof(survey->is_found[0]));
+	while (proc && survey->is_found && survey->found < survey->inode_count &&
+	       (entry = readdir(proc))) {
 		int pid = atoi(entry->d_name);
 
 		if (pid > 0 && pid != getpid())
@@ -201,7 +211,9 @@ static void look_at_processes(struct survey *survey)
 		if (is_to_quit(survey))
 			break;
 	}
-	closedir(proc);
+	free(survey->is_found);
+	if (proc)
+		closedir(proc);
 }
 
 static uint64_t thread_cpu_us(void)
@@ -221,7 +233,6 @@ static void do_job(struct survey *survey, enum job job)
 		error = kernel_dump(survey->kernel, survey->what, take_socket, survey);
 		hand_in_sockets(survey);
 	} else {
-		survey->found = 0;
 		look_at_processes(survey);
 		free(survey->inodes);
 		survey->inodes = NULL;
