@@ -2,6 +2,7 @@
 # tests link as well.
 noinst_LTLIBRARIES += libconfig.la libcli.la libdaemon.la
 libdaemon_la_SOURCES = \
+	daemon/adopt.c daemon/adopt.h \
 	daemon/caps.c daemon/caps.h \
 	daemon/closer.c daemon/closer.h \
 	daemon/conn.c daemon/conn.h \
@@ -14,6 +15,7 @@ libdaemon_la_SOURCES = \
 	daemon/ending.c daemon/ending.h \
 	daemon/follow.c daemon/follow.h \
 	daemon/filter_conn.c daemon/filter_conn.h \
+	daemon/freed.c daemon/freed.h \
 	daemon/guardian.c daemon/guardian.h \
 	daemon/held.c daemon/held.h \
 	daemon/inbox.c daemon/inbox.h \
@@ -22,7 +24,9 @@ libdaemon_la_SOURCES = \
 	daemon/listen.c daemon/listen.h \
 	daemon/log.c daemon/log.h \
 	daemon/loop.c daemon/loop.h \
+	daemon/netns.c daemon/netns.h \
 	daemon/notify.c daemon/notify.h \
+	daemon/opener.c daemon/opener.h \
 	daemon/page.c daemon/page.h \
 	daemon/patience.c daemon/patience.h \
 	daemon/proc.c daemon/proc.h \
