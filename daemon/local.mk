@@ -63,8 +63,11 @@ libcli_la_SOURCES = \
 	daemon/cli_args.c daemon/cli_args.h \
 	daemon/cli_color.c daemon/cli_color.h \
 	daemon/cli_command.c daemon/cli_run.h \
+	daemon/cli_completion.c daemon/cli_completion.h \
+	daemon/cli_completion_shell.c \
 	daemon/cli_conns.c daemon/cli_conns.h \
 	daemon/cli_control.c daemon/cli_control.h \
+	daemon/cli_explain.c \
 	daemon/cli_filter.c daemon/cli_filter.h \
 	daemon/cli_options.c \
 	daemon/cli_output.c daemon/cli_output.h \
@@ -78,6 +81,8 @@ libcli_la_SOURCES = \
 	daemon/cli_table.c daemon/cli_table.h \
 	daemon/cli_test.c \
 	daemon/cli_watch.c \
+	daemon/explain.c daemon/explain.h \
+	daemon/explain_table.c \
 	daemon/filter.c daemon/filter.h \
 	daemon/filter_keys.h \
 	daemon/filter_parse.c \
