@@ -8,7 +8,7 @@
 
 enum cli_exit {
 	CLI_FINE = 0,
-	CLI_FINDING = 1, /* `policy check` found something wrong */
+	CLI_FINDING = 1, /* `policy check` found something wrong, `ps` no such process */
 	CLI_USAGE = 2,
 	CLI_NO_DAEMON = 3,
 	CLI_FAILED = 4,
@@ -67,6 +67,7 @@ struct cli_command {
 
 int cli_run(struct cli *cli);
 int cli_status(struct cli *cli);
+int cli_ps(struct cli *cli);
 int cli_conns(struct cli *cli);
 int cli_on(struct cli *cli);
 int cli_off(struct cli *cli);

@@ -9,6 +9,10 @@
  *   cli_policy.c       policy list, show, check, reload
  *   cli_test.c         policy test: the explanation
  *   cli_status.c       status, on, off, conns
+ *   cli_ps.c           ps
+ *   cli_ps_row.c         a process: its cells, their order
+ *   cli_grid.c           columns in a given width
+ *   cli_text.c           text from elsewhere in the cells of a terminal
  *   cli_control.c      one request to the daemon's control socket
  *   cli_page.c         the daemon's policies, from its page
  *   cli_table.c        rows for people, or as JSON */
@@ -30,6 +34,8 @@ static const struct cli_command commands[] = {
 	 "run a command with its connections steered", 1, -1,
 	 OPT(OPT_POLICY) | OPT(OPT_OPTION) | OPT(OPT_REPORT) | OPT(OPT_CONFIG), cli_run},
 	{"status", "[-f FORMAT]", "what the daemon does now", 0, 0, OPT(OPT_FORMAT), cli_status},
+	{"ps", "[-f FORMAT] [PID | PROGRAM]", "the processes, and their connections by state", 0, 1,
+	 OPT(OPT_FORMAT), cli_ps},
 	{"conns", "[-f FORMAT] [state STATE] [pid PID] [program NAME] [policy NAME]",
 	 "the connections it follows", 0, -1, OPT(OPT_FORMAT), cli_conns},
 	{"on", "", "steer", 0, 0, 0, cli_on},

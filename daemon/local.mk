@@ -53,16 +53,20 @@ libcli_la_SOURCES = \
 	daemon/cli.h \
 	daemon/cli_command.c daemon/cli_run.h \
 	daemon/cli_control.c daemon/cli_control.h \
+	daemon/cli_grid.c daemon/cli_grid.h \
 	daemon/cli_options.c \
 	daemon/cli_page.c daemon/cli_page.h \
 	daemon/cli_policy.c daemon/cli_policy.h \
 	daemon/cli_private.c \
+	daemon/cli_ps.c \
+	daemon/cli_ps_row.c daemon/cli_ps_row.h \
 	daemon/cli_report.c \
 	daemon/cli_run.c \
 	daemon/cli_sandbox.c \
 	daemon/cli_status.c \
 	daemon/cli_table.c daemon/cli_table.h \
 	daemon/cli_test.c \
+	daemon/cli_text.c daemon/cli_text.h \
 	daemon/filter.c daemon/filter.h \
 	daemon/policy_explain.c daemon/policy_explain.h
 libcli_la_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
