@@ -61,7 +61,7 @@ static void take_user(char *out, size_t size, const json_t *uid)
 	uid_t id = (uid_t)json_integer_value(uid);
 	size_t slot = id % (sizeof(cache) / sizeof(cache[0]));
 
-	if (!json_is_integer(uid)) {
+	if (!uid || !json_is_integer(uid)) {
 		snprintf(out, size, "-");
 		return;
 	}
@@ -98,7 +98,8 @@ void ps_row_take(struct ps_row *row, const json_t *json)
 	if (row->kind == PS_UNKNOWN)
 		snprintf(row->program, sizeof(row->program), "unknown");
 	take_text(row->unit, sizeof(row->unit), json, "unit");
-	take_user(row->user, sizeof(row->user), json_object_get(json, "uid"));
+	take_user(row->user, sizeof(row->user),
+		  row->kind == PS_PROCESS ? json_object_get(json, "uid") : NULL);
 	row->conns = number(json, "conns");
 	take_counts(row, json_object_get(json, "states"));
 	row->opens_s = json_number_value(json_object_get(json, "opens_s"));

@@ -18,20 +18,20 @@
 	X(PID, "PID", 'P', true, 0, 0, "process; (in parentheses) when it has ended")     \
 	X(PROGRAM, "PROGRAM", 'N', false, 8, 0,                                           \
 	  "its name; unknown: whose connections, nobody says")                            \
-	X(UNIT, "UNIT", 'U', false, 10, 12, "its systemd unit or cgroup")                 \
-	X(USER, "USER", 'W', false, 6, 9, "its effective user")                           \
-	X(SHIM, "SHIM", 'H', false, 0, 4, "does libcloseside steer it?")                  \
+	X(UNIT, "UNIT", 'U', false, 10, 13, "its systemd unit or cgroup")                 \
+	X(USER, "USER", 'W', false, 6, 10, "its effective user")                          \
+	X(SHIM, "SHIM", 'H', false, 0, 5, "does libcloseside steer it?")                  \
 	X(CONNS, "CONNS", 'C', true, 0, 0, "its connections in all states")               \
-	X(ESTAB, "ESTAB", 'E', true, 0, 2, "ESTABLISHED")                                 \
-	X(SYN, "SYN", 'S', true, 0, 8, "SYN_SENT and SYN_RECV")                           \
-	X(FIN_WAIT, "FIN-W", 'F', true, 0, 3, "FIN_WAIT1 and FIN_WAIT2")                  \
+	X(ESTAB, "ESTAB", 'E', true, 0, 3, "ESTABLISHED")                                 \
+	X(SYN, "SYN", 'S', true, 0, 9, "SYN_SENT and SYN_RECV")                           \
+	X(FIN_WAIT, "FIN-W", 'F', true, 0, 4, "FIN_WAIT1 and FIN_WAIT2")                  \
 	X(CLOSE_WAIT, "CLOSE-W", 'A', true, 0, 1, "CLOSE_WAIT")                           \
-	X(LAST_ACK, "LAST-A", 'K', true, 0, 10, "LAST_ACK and CLOSING")                   \
-	X(LISTEN, "LISTEN", 'L', true, 0, 11, "LISTEN")                                   \
-	X(TIME_WAIT, "TIME-W", 'T', true, 0, 1, "TIME_WAITs that it left and still owns") \
-	X(OPEN_S, "OPEN/S", 'O', true, 0, 6, "connections opened each second")            \
-	X(CLOSE_S, "CLOSE/S", 'D', true, 0, 5, "connections closed each second")          \
-	X(PEER, "PEER%", 'B', true, 0, 7, "share of closes in which the peer was first")
+	X(LAST_ACK, "LAST-A", 'K', true, 0, 11, "LAST_ACK and CLOSING")                   \
+	X(LISTEN, "LISTEN", 'L', true, 0, 12, "LISTEN")                                   \
+	X(TIME_WAIT, "TIME-W", 'T', true, 0, 2, "TIME_WAITs that it left and still owns") \
+	X(OPEN_S, "OPEN/S", 'O', true, 0, 7, "connections opened each second")            \
+	X(CLOSE_S, "CLOSE/S", 'D', true, 0, 6, "connections closed each second")          \
+	X(PEER, "PEER%", 'B', true, 0, 8, "share of closes in which the peer was first")
 
 enum ps_column {
 #define X(name, title, key, right, least, rank, text) PS_##name,

@@ -13,6 +13,7 @@
  *   cli_ps_row.c         a process: its cells, their order
  *   cli_grid.c           columns in a given width
  *   cli_text.c           text from elsewhere in the cells of a terminal
+ *   cli_top.c          top: the map is in top.h
  *   cli_control.c      one request to the daemon's control socket
  *   cli_page.c         the daemon's policies, from its page
  *   cli_table.c        rows for people, or as JSON */
@@ -36,6 +37,8 @@ static const struct cli_command commands[] = {
 	{"status", "[-f FORMAT]", "what the daemon does now", 0, 0, OPT(OPT_FORMAT), cli_status},
 	{"ps", "[-f FORMAT] [PID | PROGRAM]", "the processes, and their connections by state", 0, 1,
 	 OPT(OPT_FORMAT), cli_ps},
+	{"top", "[-d SECONDS] [-n COUNT]", "the same, live, on the whole screen", 0, 0,
+	 OPT(OPT_DELAY) | OPT(OPT_ROUNDS), cli_top},
 	{"conns", "[-f FORMAT] [state STATE] [pid PID] [program NAME] [policy NAME]",
 	 "the connections it follows", 0, -1, OPT(OPT_FORMAT), cli_conns},
 	{"on", "", "steer", 0, 0, 0, cli_on},

@@ -68,12 +68,19 @@ libcli_la_SOURCES = \
 	daemon/cli_test.c \
 	daemon/cli_text.c daemon/cli_text.h \
 	daemon/filter.c daemon/filter.h \
-	daemon/policy_explain.c daemon/policy_explain.h
+	daemon/policy_explain.c daemon/policy_explain.h \
+	daemon/top.c daemon/top.h \
+	daemon/top_conn.c daemon/top_conn.h \
+	daemon/top_feed.c daemon/top_feed.h \
+	daemon/top_list.c daemon/top_list.h \
+	daemon/top_view.c
 libcli_la_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 
 bin_PROGRAMS += closeside
-closeside_SOURCES = daemon/closeside.c
-closeside_LDADD = libcli.la libconfig.la libcommon.la $(CONFUSE_LIBS) $(JANSSON_LIBS)
+# What needs ncurses stays out of libcli.la: nothing else is linked with it.
+closeside_SOURCES = daemon/closeside.c daemon/cli_top.c daemon/top_term.c daemon/top_term.h
+closeside_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(NCURSES_CFLAGS)
+closeside_LDADD = libcli.la libconfig.la libcommon.la $(CONFUSE_LIBS) $(JANSSON_LIBS) $(NCURSES_LIBS)
 
 sbin_PROGRAMS += closesided
 closesided_SOURCES = daemon/main.c

@@ -2,5 +2,6 @@
 CONF_TESTS += \
 	tests/conf/golden.sh \
 	tests/conf/cli.sh \
-	tests/conf/ps.sh
+	tests/conf/ps.sh \
+	tests/conf/top.sh
 EXTRA_DIST += tests/conf/bad tests/conf/good tests/conf/fake-lib.sh tests/conf/fake_control.py
