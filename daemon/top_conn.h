@@ -13,7 +13,7 @@
 /* X(name, title, numbers, shrinks to, rank in going) */
 #define TOP_CONN_COLUMNS(X)               \
 	X(STATE, "STATE", false, 0, 0)    \
-	X(IN_STATE, "SINCE", true, 0, 2)  \
+	X(IN_STATE, "TIME", true, 0, 2)   \
 	X(LOCAL, "LOCAL", false, 12, 1)   \
 	X(REMOTE, "REMOTE", false, 12, 0) \
 	X(ROLE, "ROLE", false, 0, 6)      \

@@ -32,7 +32,7 @@ enum { EXIT_MAX = 256, EXIT_MS = 50 };
 
 /* --- opening ---------------------------------------------------------------------------------- */
 
-void steer_opened(int fd, uint32_t flags, const struct endpoint *local,
+void steer_opened(int fd, uint32_t flags, unsigned int state, const struct endpoint *local,
 		  const struct endpoint *remote, struct fork_mark mark)
 {
 	struct slot_info info = {.remote = *remote};
@@ -51,7 +51,7 @@ void steer_opened(int fd, uint32_t flags, const struct endpoint *local,
 	slot_fill(fd, word, cookie, &info, !(flags & SLOT_SERVER));
 	if (share_copied_since(fd, mark) || flags & SLOT_SHARED)
 		holder_pin(cookie);
-	if (publish_open(fd, word, cookie, &info, &terms))
+	if (publish_open(fd, word, cookie, state, &info, &terms))
 		apply_opened(fd, &terms);
 }
 
@@ -187,6 +187,12 @@ static bool let_go(const struct closing *c, struct fork_mark mark)
 	return holder_release(c->cookie);
 }
 
+/* The table of holders has lost it, but this number was never duplicated, passed on or forked. */
+static bool is_own_number(const struct closing *c, struct fork_mark mark)
+{
+	return !(c->word & (SLOT_SHARED | SLOT_INHERITED)) && !share_copied_since(c->fd, mark);
+}
+
 /* A duplicate that is closed while in an epoll set can't be taken out of it any more. */
 static void pin_if_in_sets(const struct closing *c)
 {
@@ -217,6 +223,8 @@ void steer_closing(int fd)
 		/* While all holders are known, the last one's close is the one to speak of. */
 		c.obstacle =
 			counted || c.facts.state != STATE_ESTABLISHED ? WHY_STATE : obstacle_of(&c);
+		if (has_duplicate(&c) && is_own_number(&c, mark))
+			silence(&c);
 		publish(&c, WIRE_LET_GO, CLOSE_PASS);
 	} else if (steer(&c)) {
 		fork_closing_handed_over();

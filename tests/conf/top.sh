@@ -350,7 +350,7 @@ top_start -d 0.2
 keys Down Enter
 eventually "Enter: the connections of the process" line_is 4 '^connections of nginx, pid 101 \(Esc: back\)$'
 eventually "by state, the oldest first" line_is 6 '^established +29s 10.0.0.1:80 +10.0.0.9:40029'
-eventually "its own columns" line_is 5 '^STATE +SINCE LOCAL +REMOTE .* RETRANS'
+eventually "its own columns" line_is 5 '^STATE +TIME LOCAL +REMOTE .* RETRANS'
 keys End
 eventually "to the last of them" line_is 24 '^time-wait +9s 10.0.0.1:80 +10.0.0.9:4005[0-4]'
 keys / 
