@@ -524,42 +524,39 @@ fake_start
 
 # --- no terminal, or not enough of one ---
 
-# refused WHAT STATUS PATTERN COMMAND
+resize 200 24
+# refused WHAT STATUS PATTERN COMMAND: its first line is that, and the screen is not touched
 refused()
 {
-	local what=$1 status=$2 pattern=$3 got
+	local what=$1 status=$2 pattern=$3
 
-	command_line "clear; $4 2>&1 | tee $work/said; echo \"exit=\${PIPESTATUS[0]}\""
-	wait_for shows '^exit=' || note_screen
-	got=$(screen | sed -n 's/^exit=//p')
-	if [ "$got" = "$status" ] && grep -qE "$pattern" "$work/said" && ! grep -q $'\e' "$work/said"; then
+	command_line "clear; $4; echo \"exit=\$?\""
+	if wait_for shows "^exit=$status\$" && line_is 1 "^closeside: $pattern" &&
+		[ "$(terminal '#{alternate_on} #{cursor_flag} #{keypad_flag}')" = "0 1 0" ]; then
 		ok "$what"
 	else
-		not_ok "$what" < <(echo "exit $got, expected $status and: $pattern" && cat "$work/said")
+		not_ok "$what" < <(echo "expected exit $status and: $pattern" && screen)
 	fi
 }
 
 top="$closeside -s $socket top"
-direct() # ENVIRONMENT: with the terminal as its output
-{
-	echo "script -qec '$1 $top' /dev/null </dev/tty"
-}
-refused "TERM=dumb" 4 'TERM=dumb: a terminal on which the cursor cannot be moved' "$(direct 'env TERM=dumb')"
-refused "no TERM" 4 'TERM is not set' "$(direct 'env -u TERM')"
-refused "an empty TERM" 4 'TERM is not set' "$(direct 'env TERM=')"
-refused "a TERM that nobody knows" 4 'TERM=frob: a terminal that is not known' "$(direct 'env TERM=frob')"
-refused "output that is no terminal" 4 'needs a terminal.*`closeside ps` prints once' "$top"
-refused "input that is no terminal" 4 'needs a terminal' "script -qec \"$top </dev/null\" /dev/null </dev/tty"
+refused "TERM=dumb" 4 'top: TERM=dumb: a terminal on which the cursor cannot be moved' "env TERM=dumb $top"
+refused "no TERM" 4 'top: TERM is not set' "env -u TERM $top"
+refused "an empty TERM" 4 'top: TERM is not set' "env TERM= $top"
+refused "a TERM that nobody knows" 4 'top: TERM=frob: a terminal that is not known' "env TERM=frob $top"
+refused "output that is no terminal" 4 'top: needs a terminal.*`closeside ps` prints once' "$top | cat >&2; (exit \${PIPESTATUS[0]})"
+refused "input that is no terminal" 4 'top: needs a terminal' "$top </dev/null"
 refused "-d 0" 2 'top -d 0: expected 0.1 to 3600 seconds' "$top -d 0"
 refused "-d x" 2 'top -d x: expected' "$top -d x"
 refused "-n 0" 2 'top -n 0: expected a number above 0' "$top -n 0"
 refused "-n -1" 2 'top -n -1: expected' "$top -n -1"
 refused "-n 1x" 2 'top -n 1x: expected' "$top -n 1x"
-refused "an argument" 2 'too much' "$top nginx"
+refused "an argument" 2 'top: too much' "$top nginx"
 refused "no daemon" 3 'no daemon answers' "$closeside -s $work/nowhere top"
 echo '{}' | answers
-refused "a daemon that is too old" 4 'unknown command' "$top"
+refused "a daemon that is too old" 4 'ps: unknown command' "$top"
 say
+resize 80 24
 for name in vt100 xterm-256color linux; do
 	environment="TERM=$name" top_start -d 0.2
 	eventually "TERM=$name" rows_begin haproxy nginx
