@@ -21,7 +21,7 @@
 	X(UNIT, "UNIT", 'U', false, 10, 13, "its systemd unit or cgroup")                 \
 	X(USER, "USER", 'W', false, 6, 10, "its effective user")                          \
 	X(SHIM, "SHIM", 'H', false, 0, 5, "does libcloseside steer it?")                  \
-	X(CONNS, "CONNS", 'C', true, 0, 0, "its connections in all states")               \
+	X(CONNS, "CONNS", 'C', true, 0, 0, "its connections; a listener is none")         \
 	X(ESTAB, "ESTAB", 'E', true, 0, 3, "ESTABLISHED")                                 \
 	X(SYN, "SYN", 'S', true, 0, 9, "SYN_SENT and SYN_RECV")                           \
 	X(FIN_WAIT, "FIN-W", 'F', true, 0, 4, "FIN_WAIT1 and FIN_WAIT2")                  \

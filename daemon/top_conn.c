@@ -77,7 +77,10 @@ static const char *rtt_cell(int64_t us, char *buf, size_t size)
 {
 	if (us <= 0)
 		return "-";
-	snprintf(buf, size, us < 10000 ? "%.1fms" : "%.0fms", (double)us / 1000);
+	if (us < 1000)
+		snprintf(buf, size, "%dus", (int)us);
+	else
+		snprintf(buf, size, us < 10000 ? "%.1fms" : "%.0fms", (double)us / 1000);
 	return buf;
 }
 
