@@ -2,6 +2,7 @@
 # tests link as well.
 noinst_LTLIBRARIES += libconfig.la libcli.la libdaemon.la
 libdaemon_la_SOURCES = \
+	daemon/adopt.c daemon/adopt.h \
 	daemon/caps.c daemon/caps.h \
 	daemon/closer.c daemon/closer.h \
 	daemon/conn.c daemon/conn.h \
@@ -14,6 +15,7 @@ libdaemon_la_SOURCES = \
 	daemon/ending.c daemon/ending.h \
 	daemon/follow.c daemon/follow.h \
 	daemon/filter_conn.c daemon/filter_conn.h \
+	daemon/freed.c daemon/freed.h \
 	daemon/guardian.c daemon/guardian.h \
 	daemon/held.c daemon/held.h \
 	daemon/inbox.c daemon/inbox.h \
@@ -22,7 +24,9 @@ libdaemon_la_SOURCES = \
 	daemon/listen.c daemon/listen.h \
 	daemon/log.c daemon/log.h \
 	daemon/loop.c daemon/loop.h \
+	daemon/netns.c daemon/netns.h \
 	daemon/notify.c daemon/notify.h \
+	daemon/opener.c daemon/opener.h \
 	daemon/page.c daemon/page.h \
 	daemon/patience.c daemon/patience.h \
 	daemon/proc.c daemon/proc.h \
@@ -65,17 +69,21 @@ libcli_la_SOURCES = \
 	daemon/cli_control.c daemon/cli_control.h \
 	daemon/cli_explain.c \
 	daemon/cli_filter.c daemon/cli_filter.h \
+	daemon/cli_grid.c daemon/cli_grid.h \
 	daemon/cli_options.c \
 	daemon/cli_output.c daemon/cli_output.h \
 	daemon/cli_page.c daemon/cli_page.h \
 	daemon/cli_policy.c daemon/cli_policy.h \
 	daemon/cli_private.c \
+	daemon/cli_ps.c \
+	daemon/cli_ps_row.c daemon/cli_ps_row.h \
 	daemon/cli_report.c \
 	daemon/cli_run.c \
 	daemon/cli_sandbox.c \
 	daemon/cli_status.c \
 	daemon/cli_table.c daemon/cli_table.h \
 	daemon/cli_test.c \
+	daemon/cli_text.c daemon/cli_text.h \
 	daemon/cli_watch.c \
 	daemon/explain.c daemon/explain.h \
 	daemon/explain_table.c \
@@ -83,12 +91,19 @@ libcli_la_SOURCES = \
 	daemon/filter_keys.h \
 	daemon/filter_parse.c \
 	daemon/filter_value.c \
-	daemon/policy_explain.c daemon/policy_explain.h
+	daemon/policy_explain.c daemon/policy_explain.h \
+	daemon/top.c daemon/top.h \
+	daemon/top_conn.c daemon/top_conn.h \
+	daemon/top_feed.c daemon/top_feed.h \
+	daemon/top_list.c daemon/top_list.h \
+	daemon/top_view.c
 libcli_la_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 
 bin_PROGRAMS += closeside
-closeside_SOURCES = daemon/closeside.c
-closeside_LDADD = libcli.la libconfig.la libcommon.la $(CONFUSE_LIBS) $(JANSSON_LIBS)
+# What needs ncurses stays out of libcli.la: nothing else is linked with it.
+closeside_SOURCES = daemon/closeside.c daemon/cli_top.c daemon/top_term.c daemon/top_term.h
+closeside_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(NCURSES_CFLAGS)
+closeside_LDADD = libcli.la libconfig.la libcommon.la $(CONFUSE_LIBS) $(JANSSON_LIBS) $(NCURSES_LIBS)
 
 sbin_PROGRAMS += closesided
 closesided_SOURCES = daemon/main.c
