@@ -198,6 +198,16 @@ static const struct match_row {
 	{"((((pid 42))))", true, false},
 	{"(program nginx)", true, false},
 	{"state close-wait pid 42", true, false},
+	/* the states before an expression are asked of all of it */
+	{"state close-wait sport = :80 or sport = :443", true, false},
+	{"state close-wait state listening sport = :80 or sport = :443", true, false},
+	{"exclude time-wait sport = :80 or sport = :443", true, false},
+	{"state connected exclude time-wait sport = :80 or sport = :443", true, false},
+	{"state close-wait and sport = :81 or sport = :443", false, true},
+	{"state close-wait or sport = :443", true, true},
+	{"state close-wait state time-wait or sport = :443", true, true},
+	{"state close-wait (sport = :80 or sport = :443)", true, false},
+	{"state time-wait not sport = :80 or sport = :80", false, true},
 	{"state time-wait sport = :443 dst 2001:db8::/32", false, true},
 };
 
@@ -237,6 +247,10 @@ static void the_canonical_form(void **state)
 	} rows[] = {
 		{"state TIME_WAIT&sport=80", "state time-wait and sport = :80"},
 		{"state bucket", "state bucket"},
+		{"state time-wait pid 1 or pid 2", "state time-wait and (pid 1 or pid 2)"},
+		{"exclude time-wait exclude listen pid 1|pid 2",
+		 "exclude time-wait and exclude listening and (pid 1 or pid 2)"},
+		{"state time-wait and pid 1 or pid 2", "state time-wait and pid 1 or pid 2"},
 		{"state syn-recv state time-wait", "state bucket"},
 		{"not(state estab state listen)", "not (state established state listening)"},
 		{"state SYN_RCV", "state syn-recv"},
@@ -354,6 +368,9 @@ static const struct error_row {
 	{"program \"nginx", 8, "quote"},
 	{"program \"a'b\"\"", 13, "unknown word"},
 	{"program < a", 8, "program takes = or != only"},
+	{"state time-wait )", 16, "closes nothing"},
+	{"state time-wait or", 18, "expected a condition"},
+	{"state time-wait frob", 16, "unknown word"},
 	{"(pid 4", 6, "expected ')' for the '(' at character 1"},
 	{"pid 4 (pid 5", 12, "at character 7"},
 	{"pid 4)", 5, "closes nothing"},

@@ -34,6 +34,7 @@ WIRE_TESTS += \
 	tests/wire/test-report.sh \
 	tests/wire/test-missed.sh \
 	tests/wire/test-ps.sh \
+	tests/wire/test-filter.sh \
 	tests/wire/test-unshimmed.sh \
 	tests/wire/test-namespaces.sh \
 	tests/wire/test-service.sh \
