@@ -8,7 +8,7 @@
 
 enum cli_exit {
 	CLI_FINE = 0,
-	CLI_FINDING = 1, /* `policy check` found something wrong */
+	CLI_FINDING = 1, /* `policy check` or `doctor` found something wrong */
 	CLI_USAGE = 2,
 	CLI_NO_DAEMON = 3,
 	CLI_FAILED = 4,
@@ -68,6 +68,7 @@ struct cli_command {
 int cli_run(struct cli *cli);
 int cli_status(struct cli *cli);
 int cli_conns(struct cli *cli);
+int cli_doctor(struct cli *cli);
 int cli_on(struct cli *cli);
 int cli_off(struct cli *cli);
 int cli_policy_list(struct cli *cli);

@@ -9,6 +9,7 @@
  *   cli_policy.c       policy list, show, check, reload
  *   cli_test.c         policy test: the explanation
  *   cli_status.c       status, on, off, conns
+ *   cli_doctor.c       doctor
  *   cli_control.c      one request to the daemon's control socket
  *   cli_page.c         the daemon's policies, from its page
  *   cli_table.c        rows for people, or as JSON */
@@ -32,6 +33,8 @@ static const struct cli_command commands[] = {
 	{"status", "[-f FORMAT]", "what the daemon does now", 0, 0, OPT(OPT_FORMAT), cli_status},
 	{"conns", "[-f FORMAT] [state STATE] [pid PID] [program NAME] [policy NAME]",
 	 "the connections it follows", 0, -1, OPT(OPT_FORMAT), cli_conns},
+	{"doctor", "[-f FORMAT]", "what is wrong, since when, and what to paste against it", 0, 0,
+	 OPT(OPT_FORMAT), cli_doctor},
 	{"on", "", "steer", 0, 0, 0, cli_on},
 	{"off", "", "only watch, everywhere, within a second", 0, 0, 0, cli_off},
 	{"policy list", "[-c FILE] [-f FORMAT]", "the policies in force, in their order", 0, 0,

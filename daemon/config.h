@@ -23,6 +23,8 @@ struct config {
 	unsigned int sessions_max;	  /* processes under the shim, 10000 */
 	unsigned int sessions_per_user;	  /* 5000; root is not limited by it */
 
+	uint32_t doctor_patience_ms; /* doctor { patience }: 30 s */
+
 	char group[CONFIG_GROUP_MAX]; /* group = "adm": may read the control socket; "": none */
 };
 

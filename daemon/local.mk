@@ -10,6 +10,9 @@ libdaemon_la_SOURCES = \
 	daemon/custody_judge.c daemon/custody_judge.h \
 	daemon/deadman.c daemon/deadman.h \
 	daemon/discover.c daemon/discover.h \
+	daemon/doctor.c daemon/doctor.h \
+	daemon/doctor_limits.c \
+	daemon/doctor_words.c daemon/doctor_words.h \
 	daemon/ending.c daemon/ending.h \
 	daemon/guardian.c daemon/guardian.h \
 	daemon/held.c daemon/held.h \
@@ -22,6 +25,7 @@ libdaemon_la_SOURCES = \
 	daemon/notify.c daemon/notify.h \
 	daemon/page.c daemon/page.h \
 	daemon/patience.c daemon/patience.h \
+	daemon/probe.c daemon/probe.h \
 	daemon/process.c daemon/process.h \
 	daemon/pulse.h \
 	daemon/record.c daemon/record.h \
@@ -33,6 +37,7 @@ libdaemon_la_SOURCES = \
 	daemon/sweep.c daemon/sweep.h \
 	daemon/tally.c daemon/tally.h \
 	daemon/user.c daemon/user.h \
+	daemon/vitals.c daemon/vitals.h \
 	daemon/welcome.c daemon/welcome.h
 libdaemon_la_CFLAGS = $(AM_CFLAGS) -pthread
 libdaemon_la_CPPFLAGS = $(AM_CPPFLAGS) \
@@ -53,6 +58,7 @@ libcli_la_SOURCES = \
 	daemon/cli.h \
 	daemon/cli_command.c daemon/cli_run.h \
 	daemon/cli_control.c daemon/cli_control.h \
+	daemon/cli_doctor.c \
 	daemon/cli_options.c \
 	daemon/cli_page.c daemon/cli_page.h \
 	daemon/cli_policy.c daemon/cli_policy.h \
@@ -64,7 +70,8 @@ libcli_la_SOURCES = \
 	daemon/cli_table.c daemon/cli_table.h \
 	daemon/cli_test.c \
 	daemon/filter.c daemon/filter.h \
-	daemon/policy_explain.c daemon/policy_explain.h
+	daemon/policy_explain.c daemon/policy_explain.h \
+	daemon/verdict.c daemon/verdict.h
 libcli_la_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 
 bin_PROGRAMS += closeside
