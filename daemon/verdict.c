@@ -98,7 +98,7 @@ const struct verdict_kind verdict_kinds[VERDICT_COUNT] = {
 		"{destroy}# ends them: what was not delivered is lost; so it is for what is only " \
 		"shut down",                                                                       \
 		"{destroy}{ns}ss -K -t state fin-wait-1 state last-ack state closing {filter}",    \
-		"# room for more, 64 kB each and more",                                            \
+		"# room for more, {target}, of 64 kB and more each",                               \
 		"sysctl -w net.ipv4.tcp_max_orphans={target}",                                     \
 		"# gives up on a silent peer after two retransmissions, not eight",                \
 		"{ns}sysctl -w net.ipv4.tcp_orphan_retries=2",                                     \
@@ -193,7 +193,7 @@ void verdict_shell_word(struct verdict_words *words, enum verdict_word word, con
 	quoted[len++] = '\'';
 	for (; *text; text++) {
 		/* A line to paste is one line. */
-		if (len + 6 > sizeof(quoted) || iscntrl((unsigned char)*text))
+		if (len + 6 > sizeof(quoted) || !isprint((unsigned char)*text))
 			return;
 		if (*text == '\'') {
 			memcpy(quoted + len, "'\\'", 3);
