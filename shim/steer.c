@@ -187,6 +187,12 @@ static bool let_go(const struct closing *c, struct fork_mark mark)
 	return holder_release(c->cookie);
 }
 
+/* The table of holders has lost it, but this number was never duplicated, passed on or forked. */
+static bool is_own_number(const struct closing *c, struct fork_mark mark)
+{
+	return !(c->word & (SLOT_SHARED | SLOT_INHERITED)) && !share_copied_since(c->fd, mark);
+}
+
 /* A duplicate that is closed while in an epoll set can't be taken out of it any more. */
 static void pin_if_in_sets(const struct closing *c)
 {
@@ -217,6 +223,8 @@ void steer_closing(int fd)
 		/* While all holders are known, the last one's close is the one to speak of. */
 		c.obstacle =
 			counted || c.facts.state != STATE_ESTABLISHED ? WHY_STATE : obstacle_of(&c);
+		if (has_duplicate(&c) && is_own_number(&c, mark))
+			silence(&c);
 		publish(&c, WIRE_LET_GO, CLOSE_PASS);
 	} else if (steer(&c)) {
 		fork_closing_handed_over();

@@ -3,6 +3,7 @@
  * that sanitizers see them. The daemon is played by the test, in the same process. */
 #include "common/close_decide.h"
 #include "common/wire.h"
+#include "shim/holders.h"
 #include "shim/libc.h"
 
 #include "tests/unit/unit.h"
@@ -675,6 +676,29 @@ static void a_shutdown_is_deferred(void **state)
 	close(held);
 	assert_true(at_eof(pair.client));
 	close(pair.client);
+}
+
+/* So many connections came since that the table of holders has forgotten this one. */
+static void deferred_and_forgotten_it_leaves_its_sets(void **state)
+{
+	struct pair pair = connected();
+	struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP};
+	int set = epoll_create1(EPOLL_CLOEXEC), held;
+	bool server;
+
+	(void)state;
+	say_policy("close-first=peer,half-close=defer");
+	assert_int_equal(epoll_ctl(set, EPOLL_CTL_ADD, pair.server, &event), 0);
+	assert_int_equal(shutdown(pair.server, SHUT_WR), 0);
+	expect(WIRE_DEFER, pair.cookie, NULL, &held);
+	for (uint64_t cookie = pair.cookie; holder_known(pair.cookie, &server);)
+		holder_create(++cookie, false);
+	close(pair.server);
+	expect(WIRE_LET_GO, pair.cookie, NULL, NULL);
+	close(pair.client);
+	assert_int_equal(epoll_wait(set, &event, 1, 100), 0);
+	close(held);
+	close(set);
 }
 
 static void what_the_program_lingers_is_its_own(void **state)
@@ -1394,6 +1418,7 @@ int main(void)
 		cmocka_unit_test(what_a_set_refused_is_forgotten),
 		cmocka_unit_test(more_sets_than_it_remembers),
 		cmocka_unit_test(a_shutdown_is_deferred),
+		cmocka_unit_test(deferred_and_forgotten_it_leaves_its_sets),
 		cmocka_unit_test(what_the_program_lingers_is_its_own),
 		cmocka_unit_test(asynchronous_is_not_handed_over),
 		cmocka_unit_test(the_channel_is_hidden),
