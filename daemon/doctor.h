@@ -52,13 +52,12 @@ struct doctor_pile {
 	struct doctor_place place[DOCTOR_PLACES];
 };
 
-/* The plights. A pile holds what has lasted for the patience; TIME_WAITs all. */
+/* The plights: a pile holds what has lasted for the patience. */
 enum doctor_plight {
 	PLIGHT_CLOSE_WAIT, /* in CLOSE_WAIT, accepted or connected, and held by the program */
 	PLIGHT_FIN_WAIT2,  /* the same */
 	PLIGHT_ORPHAN,	   /* FIN_WAIT1, LAST_ACK, CLOSING, held by nobody */
 	PLIGHT_VANISHED,   /* unacknowledged data, retransmitted; at: the peer's address */
-	PLIGHT_TIME_WAIT,
 	PLIGHT_COUNT
 };
 
@@ -94,6 +93,13 @@ struct doctor_process {
 	struct doctor_descriptors descriptors;
 };
 
+/* Of one program, however many processes: a short-lived client has a new one each time. */
+struct doctor_maker {
+	struct doctor_who who; /* pid 0: several processes */
+	unsigned int processes;
+	struct doctor_pile time_waits;
+};
+
 struct doctor_listener {
 	struct doctor_who who;
 	struct endpoint at;
@@ -122,6 +128,8 @@ enum { DOCTOR_RATE_MS = 10000 };
 struct doctor_facts {
 	const struct doctor_process *processes;
 	size_t process_count;
+	const struct doctor_maker *makers;
+	size_t maker_count;
 	const struct doctor_listener *listeners;
 	size_t listener_count;
 	const struct doctor_destination *destinations;

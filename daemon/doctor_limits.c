@@ -146,31 +146,30 @@ void judge_queues(struct judging *judging)
 
 static void find_makers(const struct doctor_facts *facts, struct worst *makers)
 {
-	for (size_t i = 0; i < facts->process_count; i++)
-		if (facts->processes[i].pile[PLIGHT_TIME_WAIT].count)
-			worst_add(makers, i, facts->processes[i].pile[PLIGHT_TIME_WAIT].count);
+	for (size_t i = 0; i < facts->maker_count; i++)
+		if (facts->makers[i].time_waits.count)
+			worst_add(makers, i, facts->makers[i].time_waits.count);
 }
 
-static const struct doctor_process *maker(const struct doctor_facts *facts,
-					  const struct worst *makers, unsigned int i)
+static void say_maker(struct judging *judging, const struct doctor_maker *maker)
 {
-	return &facts->processes[makers->index[i]];
+	char places[VERDICT_TEXT - 100], number[VERDICT_NUMBER_MAX], which[48] = "";
+	const struct doctor_who *who = &maker->who;
+
+	if (who->pid)
+		snprintf(which, sizeof(which), "[%d]", (int)who->pid);
+	else if (maker->processes > 1)
+		snprintf(which, sizeof(which), ", %u processes", maker->processes);
+	verdict_evidence(judging->verdict, "%s made by %s%s: %s",
+			 verdict_number(maker->time_waits.count, number, sizeof(number)),
+			 doctor_name_is_plain(who->program) ? who->program : "?", which,
+			 judging_places(&maker->time_waits, places, sizeof(places)));
 }
 
 static void say_makers(struct judging *judging, const struct worst *makers)
 {
-	char places[VERDICT_TEXT - 80], number[VERDICT_NUMBER_MAX];
-
-	for (unsigned int i = 0; i < makers->count && i < MAKERS; i++) {
-		const struct doctor_process *process = maker(judging->facts, makers, i);
-		const struct doctor_pile *pile = &process->pile[PLIGHT_TIME_WAIT];
-
-		verdict_evidence(
-			judging->verdict, "%s made by %s[%d]: %s",
-			verdict_number(pile->count, number, sizeof(number)),
-			doctor_name_is_plain(process->who.program) ? process->who.program : "?",
-			(int)process->who.pid, judging_places(pile, places, sizeof(places)));
-	}
+	for (unsigned int i = 0; i < makers->count && i < MAKERS; i++)
+		say_maker(judging, &judging->facts->makers[makers->index[i]]);
 }
 
 static void say_megabytes(struct judging *judging, uint64_t count)
@@ -184,23 +183,28 @@ static void say_megabytes(struct judging *judging, uint64_t count)
 			     (unsigned long long)kilobytes / 1000);
 }
 
-static const struct doctor_who *maker_of_most(const struct doctor_facts *facts,
-					      const struct worst *makers)
+static const struct doctor_maker *maker_of_most(const struct doctor_facts *facts,
+						const struct worst *makers)
 {
-	return makers->count ? &maker(facts, makers, 0)->who : NULL;
+	static const struct doctor_maker nobody;
+
+	return makers->count ? &facts->makers[makers->index[0]] : &nobody;
 }
 
 void judge_time_wait(struct judging *judging)
 {
 	const struct doctor_facts *facts = judging->facts;
 	uint64_t twice = 2 * facts->time_wait_max;
+	const struct doctor_place *place;
+	const struct doctor_maker *maker;
 	struct worst makers = {0};
 
 	if (!doctor_time_wait_is_near(judging->thresholds, facts->time_wait, facts->time_wait_max))
 		return;
 	find_makers(facts, &makers);
-	if (!judging_begin(judging, VERDICT_TIME_WAIT_NEAR_LIMIT, maker_of_most(facts, &makers),
-			   facts->time_wait, facts->time_wait_near_ms))
+	maker = maker_of_most(facts, &makers);
+	if (!judging_begin(judging, VERDICT_TIME_WAIT_NEAR_LIMIT, &maker->who, facts->time_wait,
+			   facts->time_wait_near_ms))
 		return;
 	judging_word_number(judging, WORD_LIMIT, facts->time_wait_max);
 	verdict_word(&judging->words, WORD_TARGET, "%llu", (unsigned long long)twice);
@@ -209,12 +213,10 @@ void judge_time_wait(struct judging *judging)
 		verdict_evidence(judging->verdict, "%llu ended at once of late: the limit was full",
 				 (unsigned long long)facts->time_wait_overflows);
 	say_makers(judging, &makers);
-	if (makers.count) {
-		const struct doctor_process *process = maker(facts, &makers, 0);
-		const struct doctor_pile *pile = &process->pile[PLIGHT_TIME_WAIT];
-		const struct doctor_place *place = judging_place(pile);
-
-		judging_select(judging, &process->who, place, place->count * 2 > pile->count);
+	place = judging_place(&maker->time_waits);
+	if (place->count) {
+		judging_select(judging, &maker->who, place,
+			       place->count * 2 > maker->time_waits.count);
 		verdict_word(&judging->words, place->server ? WORD_GENTLE : WORD_QUIET, "%s", "");
 	}
 	judging_end(judging, 0);
@@ -231,6 +233,7 @@ static bool is_found(const struct judging *judging, enum verdict_id id)
 void judge_harmless(struct judging *judging)
 {
 	const struct doctor_facts *facts = judging->facts;
+	const struct doctor_maker *maker;
 	struct worst makers = {0};
 
 	if (facts->time_wait < judging->thresholds->harmless_least ||
@@ -238,8 +241,8 @@ void judge_harmless(struct judging *judging)
 	    is_found(judging, VERDICT_PORTS_RUNNING_OUT))
 		return;
 	find_makers(facts, &makers);
-	if (!judging_begin(judging, VERDICT_TIME_WAIT_HARMLESS, maker_of_most(facts, &makers),
-			   facts->time_wait, -1))
+	maker = maker_of_most(facts, &makers);
+	if (!judging_begin(judging, VERDICT_TIME_WAIT_HARMLESS, &maker->who, facts->time_wait, -1))
 		return;
 	say_megabytes(judging, facts->time_wait);
 	if (facts->time_wait_max)

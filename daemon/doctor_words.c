@@ -70,6 +70,8 @@ static void say_who(struct judging *judging, const struct doctor_who *who)
 	verdict_word(words, WORD_NS, "%s", "");
 	if (who->pid)
 		verdict_word(words, WORD_PROGRAM, "%s[%d]", verdict->program, (int)who->pid);
+	else if (*who->program)
+		verdict_word(words, WORD_PROGRAM, "%s", verdict->program);
 	else
 		verdict_word(words, WORD_PROGRAM, "an unknown program");
 	if (!who->pid || !who->alive)

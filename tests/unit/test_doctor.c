@@ -16,6 +16,7 @@ enum { PATIENCE_MS = 30000 };
 struct scene {
 	struct doctor_facts facts;
 	struct doctor_process process[3];
+	struct doctor_maker maker[2];
 	struct doctor_listener listener[2];
 	struct doctor_destination destination[1];
 	struct doctor_thresholds thresholds;
@@ -57,7 +58,10 @@ static void make_healthy(struct scene *scene)
 	pool->who = (struct doctor_who){.pid = 200, .program = "app", .alive = true};
 	pool->conns = 300;
 	pile_up(&pool->pile[PLIGHT_FIN_WAIT2], false, v4(2, 5432), 4);
-	pile_up(&pool->pile[PLIGHT_TIME_WAIT], false, v4(2, 5432), 900);
+	scene->maker[0] = (struct doctor_maker){.who = web->who, .processes = 1};
+	scene->maker[1] = (struct doctor_maker){.who = pool->who, .processes = 9};
+	scene->maker[1].who.pid = 0;
+	pile_up(&scene->maker[1].time_waits, false, v4(2, 5432), 900);
 	scene->listener[0] = (struct doctor_listener){
 		.who = web->who,
 		.at = v4(1, 80),
@@ -82,6 +86,8 @@ static void make_healthy(struct scene *scene)
 	scene->facts = (struct doctor_facts){
 		.processes = scene->process,
 		.process_count = 3,
+		.makers = scene->maker,
+		.maker_count = 2,
 		.listeners = scene->listener,
 		.listener_count = 2,
 		.destinations = scene->destination,
@@ -599,14 +605,14 @@ static void harmless_says_how_much(void **state)
 	(void)state;
 	make_healthy(&scene);
 	scene.facts.time_wait = 28000;
-	pile_up(&scene.process[0].pile[PLIGHT_TIME_WAIT], true, v4(1, 80), 27100);
+	pile_up(&scene.maker[0].time_waits, true, v4(1, 80), 27100);
 	verdict = only(&scene);
 	assert_int_equal(verdict->kind->level, VERDICT_INFO);
 	assert_string_equal(verdict->title, "28,000 TIME_WAITs, most of them made by nginx[100]: "
 					    "7 MB, far from any limit");
 	assert_true(says(verdict, "21 % of tcp_max_tw_buckets"));
 	assert_true(says(verdict, "27,100 made by nginx[100]: port 80 (27100)"));
-	assert_true(says(verdict, "900 made by app[200]: 10.77.0.2:5432 (900)"));
+	assert_true(says(verdict, "900 made by app, 9 processes: 10.77.0.2:5432 (900)"));
 }
 
 static void ports_have_a_time(void **state)
