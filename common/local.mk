@@ -3,6 +3,7 @@ noinst_LTLIBRARIES += libcommon.la
 libcommon_la_SOURCES = \
 	common/close_decide.c common/close_decide.h \
 	common/endpoint.c common/endpoint.h \
+	common/near.c common/near.h \
 	common/parse.c common/parse.h \
 	common/policy.c common/policy.h \
 	common/policy_keys.c \

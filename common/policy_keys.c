@@ -3,6 +3,8 @@
  * struct policy_terms, and its meaning where it acts. */
 #include "common/policy.h"
 
+#include "common/near.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -456,41 +458,13 @@ const struct policy_key *policy_key_find(const char *name, size_t len)
 	return NULL;
 }
 
-/* Levenshtein's distance, for names of up to 31 characters. */
-static unsigned int distance(const char *a, size_t a_len, const char *b)
-{
-	unsigned int row[32];
-	size_t b_len = strlen(b);
-
-	if (a_len > 31 || b_len > 31)
-		return 32;
-	for (size_t j = 0; j <= b_len; j++)
-		row[j] = (unsigned int)j;
-	for (size_t i = 1; i <= a_len; i++) {
-		unsigned int diagonal = row[0];
-
-		row[0] = (unsigned int)i;
-		for (size_t j = 1; j <= b_len; j++) {
-			unsigned int best = diagonal + (a[i - 1] != b[j - 1]);
-
-			diagonal = row[j];
-			if (row[j] + 1 < best)
-				best = row[j] + 1;
-			if (row[j - 1] + 1 < best)
-				best = row[j - 1] + 1;
-			row[j] = best;
-		}
-	}
-	return row[b_len];
-}
-
 const char *policy_key_near(const char *name, size_t len)
 {
-	unsigned int best = len < 4 ? 2 : 4; /* at most one or three slips */
+	unsigned int best = near_limit(len);
 	const char *near = NULL;
 
 	for (size_t i = 0; i < policy_key_count; i++) {
-		unsigned int d = distance(name, len, policy_keys[i].name);
+		unsigned int d = near_distance(name, len, policy_keys[i].name);
 
 		if (d < best) {
 			best = d;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "common/tcp_state.h"
 
+#include <ctype.h>
 #include <netinet/tcp.h>
+#include <stdbool.h>
 #include <stddef.h>
-#include <strings.h>
 
 /* glibc's numbers are the kernel's; ours must be too. */
 _Static_assert((int)STATE_ESTABLISHED == (int)TCP_ESTABLISHED, "TCP_ESTABLISHED");
@@ -36,10 +37,42 @@ const char *tcp_state_ss(unsigned int state)
 	return state > 0 && state < STATE_COUNT ? names[state].ss : "unknown";
 }
 
+/* What else ss(8) and netstat(8) print or take. */
+static const struct {
+	const char *name;
+	unsigned int state;
+} aliases[] = {
+	{"estab", STATE_ESTABLISHED}, {"syn-rcv", STATE_SYN_RECV}, {"unconn", STATE_CLOSE},
+	{"unconnected", STATE_CLOSE}, {"closed", STATE_CLOSE},	   {"listen", STATE_LISTEN},
+};
+
+static bool is_filler(char c)
+{
+	return c == '-' || c == '_';
+}
+
+/* TIME_WAIT, time-wait and TimeWait are the same. */
+static bool same_name(const char *a, const char *b)
+{
+	for (;; a++, b++) {
+		while (is_filler(*a))
+			a++;
+		while (is_filler(*b))
+			b++;
+		if (tolower((unsigned char)*a) != tolower((unsigned char)*b))
+			return false;
+		if (!*a)
+			return true;
+	}
+}
+
 unsigned int tcp_state_parse(const char *name)
 {
 	for (unsigned int i = 1; i < STATE_COUNT; i++)
-		if (!strcasecmp(name, names[i].kernel) || !strcasecmp(name, names[i].ss))
+		if (same_name(name, names[i].kernel) || same_name(name, names[i].ss))
 			return i;
+	for (size_t i = 0; i < sizeof(aliases) / sizeof(aliases[0]); i++)
+		if (same_name(name, aliases[i].name))
+			return aliases[i].state;
 	return 0;
 }

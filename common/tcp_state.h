@@ -32,7 +32,8 @@ const char *tcp_state_name(unsigned int state);
 /* ss's name ("time-wait"), or "unknown". */
 const char *tcp_state_ss(unsigned int state);
 
-/* The state of either spelling, case ignored; 0 if there is none such. */
+/* The state of either spelling, or as ss(8) and netstat(8) print it; case, '-' and '_' do not
+ * matter. 0 if there is none such. */
 unsigned int tcp_state_parse(const char *name);
 
 #endif

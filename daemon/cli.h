@@ -69,6 +69,7 @@ int cli_run(struct cli *cli);
 int cli_status(struct cli *cli);
 int cli_conns(struct cli *cli);
 int cli_doctor(struct cli *cli);
+int cli_watch(struct cli *cli);
 int cli_on(struct cli *cli);
 int cli_off(struct cli *cli);
 int cli_policy_list(struct cli *cli);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/cli_control.h"
 
+#include "daemon/cli_output.h"
+
 #include "common/wire.h"
 
 #include <errno.h>
@@ -12,13 +14,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { CONTROL_VERSION = 1, ANSWER_SECONDS = 10 };
+enum { CONTROL_VERSION = 1, ANSWER_SECONDS = 10, READ_LEAST = 16384 };
 
 struct control {
 	int fd;
-	FILE *in;
-	char *line;
-	size_t size;
+	char *buf; /* what has come and is not yet taken: from start to end */
+	size_t start, end, size;
 	char error[256];
 };
 
@@ -36,12 +37,10 @@ int control_open(struct control **out, const char *socket_path)
 	if (control->fd >= 0) {
 		setsockopt(control->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 		setsockopt(control->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-		if (connect(control->fd, (struct sockaddr *)&address, sizeof(address)) == 0)
-			control->in = fdopen(control->fd, "r");
-	}
-	if (control->in) {
-		*out = control;
-		return 0;
+		if (connect(control->fd, (struct sockaddr *)&address, sizeof(address)) == 0) {
+			*out = control;
+			return 0;
+		}
 	}
 	error = errno;
 	if (control->fd >= 0)
@@ -52,8 +51,8 @@ int control_open(struct control **out, const char *socket_path)
 
 void control_close(struct control *control)
 {
-	fclose(control->in);
-	free(control->line);
+	close(control->fd);
+	free(control->buf);
 	free(control);
 }
 
@@ -105,18 +104,67 @@ static int take_end(struct control *control, json_t *end)
 	return result;
 }
 
-int control_next(struct control *control, json_t **row)
+/* Room for more, after what is there. */
+static bool make_room(struct control *control)
 {
-	ssize_t len = getline(&control->line, &control->size, control->in);
-	const char *type;
-	json_error_t error;
+	size_t used = control->end - control->start;
+	char *more;
 
-	if (len < 0 && !feof(control->in))
+	if (control->start) {
+		memmove(control->buf, control->buf + control->start, used);
+		control->start = 0;
+		control->end = used;
+	}
+	if (control->size - control->end >= READ_LEAST)
+		return true;
+	more = realloc(control->buf, control->size ? 2 * control->size : 4 * READ_LEAST);
+	if (!more)
+		return false;
+	control->size = control->size ? 2 * control->size : 4 * READ_LEAST;
+	control->buf = more;
+	return true;
+}
+
+int control_fd(const struct control *control)
+{
+	return control->fd;
+}
+
+bool control_has_row(const struct control *control)
+{
+	return control->end > control->start &&
+	       memchr(control->buf + control->start, '\n', control->end - control->start);
+}
+
+int control_read(struct control *control)
+{
+	ssize_t n;
+
+	if (!make_room(control))
+		return fail(control, strerror(ENOMEM));
+	do {
+		n = recv(control->fd, control->buf + control->end, control->size - control->end, 0);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
 		return fail(control,
 			    errno == EAGAIN ? "the daemon does not answer" : strerror(errno));
-	if (len < 0)
+	if (n == 0)
 		return fail(control, "the daemon's answer breaks off");
-	*row = json_loadb(control->line, (size_t)len, 0, &error);
+	control->end += (size_t)n;
+	return 0;
+}
+
+int control_next(struct control *control, json_t **row)
+{
+	const char *type, *line, *newline;
+
+	while (!control_has_row(control))
+		if (control_read(control) < 0)
+			return -1;
+	line = control->buf + control->start;
+	newline = memchr(line, '\n', control->end - control->start);
+	*row = json_loadb(line, (size_t)(newline - line), 0, NULL);
+	control->start += (size_t)(newline - line) + 1;
 	type = json_string_value(json_object_get(*row, "type"));
 	if (!type) {
 		json_decref(*row);
@@ -130,12 +178,9 @@ const char *control_error(const struct control *control)
 	return control->error;
 }
 
-int control_run(const struct cli *cli, const char *command, json_t *more,
-		void (*on_row)(void *arg, json_t *row), void *arg)
+int control_begin(const struct cli *cli, struct control **out, const char *command, json_t *more)
 {
-	struct control *control;
-	json_t *row;
-	int error = control_open(&control, cli->socket), more_rows;
+	int error = control_open(out, cli->socket);
 
 	if (error) {
 		json_decref(more);
@@ -147,12 +192,23 @@ int control_run(const struct cli *cli, const char *command, json_t *more,
 					cli->socket, strerror(error));
 		return cli_no_daemon(cli, error);
 	}
-	error = control_request(control, command, more);
-	if (error) {
-		control_close(control);
-		return cli_fail(CLI_FAILED, "%s: %s", command, strerror(error));
-	}
-	while ((more_rows = control_next(control, &row)) == 1) {
+	error = control_request(*out, command, more);
+	if (!error)
+		return CLI_FINE;
+	control_close(*out);
+	return cli_fail(CLI_FAILED, "%s: %s", command, strerror(error));
+}
+
+int control_run(const struct cli *cli, const char *command, json_t *more,
+		void (*on_row)(void *arg, json_t *row), void *arg)
+{
+	struct control *control;
+	json_t *row;
+	int code = control_begin(cli, &control, command, more), more_rows = 0;
+
+	if (code)
+		return code;
+	while (!output_failed() && (more_rows = control_next(control, &row)) == 1) {
 		if (on_row)
 			on_row(arg, row);
 		json_decref(row);

@@ -7,6 +7,8 @@
 
 #include <jansson.h>
 
+#include <stdbool.h>
+
 struct control;
 
 /* 0, or errno. socket: the daemon's, without suffix. */
@@ -21,7 +23,18 @@ int control_request(struct control *control, const char *command, json_t *more);
 int control_next(struct control *control, json_t **row);
 const char *control_error(const struct control *control);
 
-/* Opens, requests, calls on_row for each row. Returns an exit code, with everything said. */
+/* For who waits for more than rows: the descriptor to poll; is a row here, so that control_next()
+ * does not wait; and reading what has come: 0, or -1 as control_next(). */
+int control_fd(const struct control *control);
+bool control_has_row(const struct control *control);
+int control_read(struct control *control);
+
+/* control_open() and control_request(). Returns CLI_FINE with *out, or an exit code with everything
+ * said; more is stolen either way. */
+int control_begin(const struct cli *cli, struct control **out, const char *command, json_t *more);
+
+/* Opens, requests, calls on_row for each row, as long as standard output takes them. Returns an
+ * exit code, with everything said. */
 int control_run(const struct cli *cli, const char *command, json_t *more,
 		void (*on_row)(void *arg, json_t *row), void *arg);
 

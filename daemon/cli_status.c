@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* status, on, off, conns: what the daemon says of itself and of the connections. */
+/* status, on, off: what the daemon says of itself. */
+#include "daemon/cli_color.h"
 #include "daemon/cli_control.h"
 #include "daemon/cli_table.h"
-#include "daemon/filter.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -74,7 +74,8 @@ static void print_status(const json_t *row)
 	char age[32];
 
 	if (!on)
-		printf("OFF: every connection is only watched; `closeside on` steers again\n");
+		printf("%sOFF%s: every connection is only watched; `closeside on` steers again\n",
+		       color_on(COLOR_BAD), color_off(COLOR_BAD));
 	printf("closeside %s, pid %" JSON_INTEGER_FORMAT ", up %s: %s\n", text_at(row, "version"),
 	       number_at(row, "pid"),
 	       table_age(json_object_get(row, "uptime_ms"), age, sizeof(age)), on ? "on" : "off");
@@ -129,57 +130,5 @@ int cli_off(struct cli *cli)
 
 	if (code == CLI_FINE)
 		puts("off: connections are only watched, until `closeside on`");
-	return code;
-}
-
-/* --- conns --------------------------------------------------------------------------------------
- */
-
-static const struct table_column conn_columns[] = {
-	{"STATE", "state", false, NULL},   {"LOCAL", "local", false, NULL},
-	{"REMOTE", "remote", false, NULL}, {"ROLE", "role", false, NULL},
-	{"PID", "pid", true, NULL},	   {"PROGRAM", "program", false, NULL},
-	{"POLICY", "policy", false, NULL}, {"FIRST", "side", false, NULL},
-	{"HELD", "custody", false, NULL},  {"AGE", "age_ms", true, table_age},
-	{NULL, NULL, false, NULL},
-};
-
-static void on_conn(void *arg, json_t *row)
-{
-	table_row(arg, row);
-}
-
-/* The words of the filter, or NULL with everything said. */
-static json_t *take_filter(const struct cli *cli)
-{
-	json_t *words = json_array();
-	struct filter filter;
-	char error[128];
-
-	for (int i = 0; i < cli->argc; i++)
-		json_array_append_new(words, json_string(cli->argv[i]));
-	if (filter_parse(&filter, words, error, sizeof(error)))
-		return json_pack("{s:o}", "filter", words);
-	cli_fail(CLI_USAGE, "conns: %s", error);
-	json_decref(words);
-	return NULL;
-}
-
-int cli_conns(struct cli *cli)
-{
-	json_t *filter = take_filter(cli);
-	struct table *table;
-	int code;
-
-	if (!filter)
-		return cli_usage(cli);
-	table = table_new(cli->format, "conns", conn_columns);
-	if (!table)
-		return cli_fail(CLI_FAILED, "out of memory");
-	code = control_run(cli, "conns", filter, on_conn, table);
-	if (code == CLI_FINE)
-		table_end(table);
-	else
-		table_drop(table);
 	return code;
 }

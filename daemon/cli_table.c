@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/cli_table.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 enum { TABLE_KEPT = 500, TABLE_COLUMNS = 16, TABLE_CELL = 256 };
 
@@ -13,6 +16,9 @@ struct table {
 	const struct table_column *columns;
 	json_t *kept; /* rows not yet printed, or NULL: the widths are settled */
 	size_t width[TABLE_COLUMNS];
+	int shown; /* columns; 0: not yet known */
+	bool stream, fit;
+	table_paint_fn *paint;
 	unsigned int printed;
 };
 
@@ -94,45 +100,83 @@ static const char *cell(const struct table_column *column, const json_t *row, ch
 	return buf;
 }
 
-static void print_cells(struct table *table, const json_t *row)
+static void print_cell(const struct table *table, int i, const json_t *row)
 {
+	const struct table_column *column = &table->columns[i];
 	char buf[TABLE_CELL];
+	const char *text = row ? cell(column, row, buf, sizeof(buf)) : column->title;
+	size_t len = strlen(text);
+	int pad = len < table->width[i] ? (int)(table->width[i] - len) : 0;
+	enum color color = row && table->paint ? table->paint(column, row) : COLOR_NONE;
 
-	for (int i = 0; table->columns[i].title; i++) {
-		const struct table_column *column = &table->columns[i];
-		const char *text = row ? cell(column, row, buf, sizeof(buf)) : column->title;
-		bool last = !table->columns[i + 1].title;
+	if (column->right)
+		printf("%*s", pad, "");
+	printf("%s%s%s", color_on(color), text, color_off(color));
+	if (!column->right && i + 1 < table->shown)
+		printf("%*s", pad, "");
+}
 
+static void print_cells(const struct table *table, const json_t *row)
+{
+	for (int i = 0; i < table->shown; i++) {
 		if (i)
 			fputs("  ", stdout);
-		if (last && !column->right)
-			fputs(text, stdout);
-		else
-			printf(column->right ? "%*s" : "%-*s", (int)table->width[i], text);
+		print_cell(table, i, row);
 	}
 	putchar('\n');
 }
 
-static void settle(struct table *table)
+/* How many of the columns fit in the terminal, by the widths that are known; two at least. */
+static int columns_shown(const struct table *table)
+{
+	struct winsize size;
+	size_t used = 0;
+	int i = 0;
+
+	if (!table->fit || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || !size.ws_col)
+		size.ws_col = UINT16_MAX;
+	for (; table->columns[i].title; i++) {
+		used += table->width[i] + (i ? 2 : 0);
+		if (used > size.ws_col && i >= 2)
+			break;
+	}
+	return i;
+}
+
+static void widen(struct table *table, int i)
 {
 	char buf[TABLE_CELL];
+	json_t *row;
+	size_t n, width = strlen(table->columns[i].title);
+
+	if (width > table->width[i])
+		table->width[i] = width;
+	json_array_foreach(table->kept, n, row)
+	{
+		width = strlen(cell(&table->columns[i], row, buf, sizeof(buf)));
+		if (width > table->width[i])
+			table->width[i] = width;
+	}
+}
+
+static void settle(struct table *table)
+{
 	json_t *row;
 	size_t n;
 
 	if (!table->kept)
 		return;
-	for (int i = 0; table->columns[i].title; i++) {
-		table->width[i] = strlen(table->columns[i].title);
-		json_array_foreach(table->kept, n, row)
-		{
-			size_t width = strlen(cell(&table->columns[i], row, buf, sizeof(buf)));
-
-			if (width > table->width[i])
-				table->width[i] = width;
-		}
+	for (int i = 0; table->columns[i].title; i++)
+		widen(table, i);
+	if (!table->shown) {
+		table->shown = columns_shown(table);
+		print_cells(table, NULL);
 	}
-	print_cells(table, NULL);
 	json_array_foreach(table->kept, n, row) print_cells(table, row);
+	if (table->stream) {
+		json_array_clear(table->kept);
+		return;
+	}
 	json_decref(table->kept);
 	table->kept = NULL;
 }
@@ -150,6 +194,30 @@ struct table *table_new(enum cli_format format, const char *name,
 	if (format == FORMAT_PLAIN)
 		table->kept = json_array();
 	return table;
+}
+
+void table_stream(struct table *table, const unsigned char *widths)
+{
+	table->stream = true;
+	for (int i = 0; table->columns[i].title; i++)
+		table->width[i] = widths[i];
+}
+
+void table_flush(struct table *table)
+{
+	if (table->format == FORMAT_PLAIN)
+		settle(table);
+	fflush(stdout);
+}
+
+void table_fit(struct table *table)
+{
+	table->fit = isatty(STDOUT_FILENO);
+}
+
+void table_paint(struct table *table, table_paint_fn *paint)
+{
+	table->paint = paint;
 }
 
 static void print_opening(const struct table *table)

@@ -5,6 +5,7 @@
 #define DAEMON_CLI_TABLE_H
 
 #include "daemon/cli.h"
+#include "daemon/cli_color.h"
 
 #include <jansson.h>
 
@@ -22,6 +23,19 @@ struct table;
  * NULL: no memory. */
 struct table *table_new(enum cli_format format, const char *name,
 			const struct table_column *columns);
+
+/* For rows that come one by one without end: printed at table_flush(), in columns that are at least
+ * as wide as widths says and only ever become wider. */
+void table_stream(struct table *table, const unsigned char *widths);
+void table_flush(struct table *table);
+
+/* Leaves out the last columns that a terminal has no room for. */
+void table_fit(struct table *table);
+
+/* The colour of a cell. */
+typedef enum color table_paint_fn(const struct table_column *column, const json_t *row);
+void table_paint(struct table *table, table_paint_fn *paint);
+
 /* The row stays the caller's. */
 void table_row(struct table *table, json_t *row);
 /* Prints what is left, and frees. */

@@ -1,27 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 /* closeside: runs programs under the shim, and shows and controls what the daemon does.
  *
- *   closeside.c        the subcommands' table, options, help
+ *   closeside.c        the subcommands' table, help
+ *   cli_args.c         their options
  *   cli_run.c          run: options, environment, exec
  *   cli_command.c        what the command is, and why the shim may not get into it
  *   cli_private.c        a daemon of one's own when none answers
  *   cli_report.c         --report: waiting for the command, and what is said after
  *   cli_policy.c       policy list, show, check, reload
  *   cli_test.c         policy test: the explanation
- *   cli_status.c       status, on, off, conns
+ *   cli_status.c       status, on, off
+ *   cli_conns.c        conns
+ *   cli_watch.c        watch
+ *   cli_filter.c         the filter of both, and where it is wrong
  *   cli_doctor.c       doctor
  *   cli_control.c      one request to the daemon's control socket
  *   cli_page.c         the daemon's policies, from its page
- *   cli_table.c        rows for people, or as JSON */
-#include "daemon/cli.h"
+ *   cli_table.c        rows for people, or as JSON
+ *   cli_color.c        colour, where it is wanted
+ *   cli_output.c       standard output that fails */
+#include "daemon/cli_args.h"
+#include "daemon/cli_output.h"
 
-#include "common/wire.h"
-
-#include <errno.h>
-#include <getopt.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <config.h> /* of configure, not daemon/config.h */
@@ -31,8 +34,10 @@ static const struct cli_command commands[] = {
 	 "run a command with its connections steered", 1, -1,
 	 OPT(OPT_POLICY) | OPT(OPT_OPTION) | OPT(OPT_REPORT) | OPT(OPT_CONFIG), cli_run},
 	{"status", "[-f FORMAT]", "what the daemon does now", 0, 0, OPT(OPT_FORMAT), cli_status},
-	{"conns", "[-f FORMAT] [state STATE] [pid PID] [program NAME] [policy NAME]",
-	 "the connections it follows", 0, -1, OPT(OPT_FORMAT), cli_conns},
+	{"conns", "[-f FORMAT] [FILTER]", "the connections it follows", 0, -1, OPT(OPT_FORMAT),
+	 cli_conns},
+	{"watch", "[-f plain|jsonl] [FILTER]", "a line for each change of a connection's state", 0,
+	 -1, OPT(OPT_FORMAT), cli_watch},
 	{"doctor", "[-f FORMAT]", "what is wrong, since when, and what to paste against it", 0, 0,
 	 OPT(OPT_FORMAT), cli_doctor},
 	{"on", "", "steer", 0, 0, 0, cli_on},
@@ -54,15 +59,6 @@ static const struct cli_command commands[] = {
 	{"policy reload", "", "read the config again", 0, 0, 0, cli_policy_reload},
 };
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };
-
-static const struct option_row {
-	int letter;
-	const char *word, *argument, *text;
-} option_rows[OPT_COUNT] = {
-#define X(name, letter, word, argument, text) [name] = {letter, word, argument, text},
-	CLI_OPTIONS(X)
-#undef X
-};
 
 /* --- messages --------------------------------------------------------------------------------- */
 
@@ -118,23 +114,13 @@ static void print_usage(FILE *out, const struct cli_command *command)
 		command->usage);
 }
 
-static void print_option(FILE *out, const struct option_row *row)
-{
-	char left[64];
-
-	snprintf(left, sizeof(left), "%s%c%s--%s%s%s", row->letter ? "-" : " ",
-		 row->letter ? row->letter : ' ', row->letter ? ", " : "  ", row->word,
-		 row->argument ? " " : "", row->argument ? row->argument : "");
-	fprintf(out, "  %-28s %s\n", left, row->text);
-}
-
 static void print_command_help(const struct cli_command *command)
 {
 	print_usage(stdout, command);
 	printf("%s: %s\n\n", command->name, command->summary);
 	for (int i = 0; i < OPT_COUNT; i++)
 		if (options_of(command) & OPT(i))
-			print_option(stdout, &option_rows[i]);
+			option_print(stdout, &option_rows[i]);
 }
 
 /* All commands, or those that begin with this word. */
@@ -181,25 +167,14 @@ static const struct cli_command *find_command(int argc, char **argv, int *words)
 	return NULL;
 }
 
-/* Same letters but for one slip: dropped, added, changed or swapped. */
-static bool is_near(const char *a, const char *b)
-{
-	while (*a && *a == *b)
-		a++, b++;
-	if (!*a && !*b)
-		return true;
-	return (*a && !strcmp(a + 1, b)) || (*b && !strcmp(a, b + 1)) ||
-	       (*a && *b &&
-		(!strcmp(a + 1, b + 1) || (a[1] == b[0] && a[0] == b[1] && !strcmp(a + 2, b + 2))));
-}
-
 static const char *near_command(int argc, char **argv)
 {
 	char typed[64];
 
 	snprintf(typed, sizeof(typed), "%s %s", argv[0], argc > 1 ? argv[1] : "");
 	for (int i = 0; i < COMMAND_COUNT; i++)
-		if (is_near(argv[0], commands[i].name) || is_near(typed, commands[i].name))
+		if (word_is_near(argv[0], commands[i].name) ||
+		    word_is_near(typed, commands[i].name))
 			return commands[i].name;
 	return NULL;
 }
@@ -248,133 +223,6 @@ static int help(int argc, char **argv)
 	return CLI_FINE;
 }
 
-/* --- options ---------------------------------------------------------------------------------- */
-
-/* "+" stops at the first argument: the rest is the command's own. */
-static void build_getopt(unsigned int mask, char *letters, struct option *words)
-{
-	char *p = letters;
-
-	*p++ = '+';
-	*p++ = ':'; /* a missing argument is told from an unknown option */
-	for (int i = 0; i < OPT_COUNT; i++) {
-		const struct option_row *row = &option_rows[i];
-
-		if (!(mask & OPT(i)))
-			continue;
-		*words++ = (struct option){
-			row->word, row->argument ? required_argument : no_argument, NULL, 256 + i};
-		if (row->letter)
-			*p++ = (char)row->letter;
-		if (row->letter && row->argument)
-			*p++ = ':';
-	}
-	*p = '\0';
-	*words = (struct option){NULL, 0, NULL, 0};
-}
-
-static int option_index(int found)
-{
-	if (found >= 256)
-		return found - 256;
-	for (int i = 0; i < OPT_COUNT; i++)
-		if (option_rows[i].letter && option_rows[i].letter == found)
-			return i;
-	return -1;
-}
-
-/* -o a=1 -o b=2 is -o a=1,b=2. */
-static const char *joined(const char *before, const char *value)
-{
-	size_t size = strlen(before) + strlen(value) + 2;
-	char *text = malloc(size);
-
-	if (text)
-		snprintf(text, size, "%s,%s", before, value);
-	return text;
-}
-
-/* What getopt stopped at: an option that is not there, or one without its argument. */
-static void bad_option(const struct cli *cli, unsigned int mask, bool no_argument_given,
-		       const char *at)
-{
-	const char *where = cli->command ? cli->command->name : "option", *word = at + 2;
-
-	if (no_argument_given) {
-		cli_fail(CLI_USAGE, "%s %s: expected an argument", where, at);
-		return;
-	}
-	for (int i = 0; !strncmp(at, "--", 2) && i < OPT_COUNT; i++)
-		if ((mask & OPT(i)) && is_near(word, option_rows[i].word)) {
-			cli_fail(CLI_USAGE, "%s %s: did you mean --%s?", where, at,
-				 option_rows[i].word);
-			return;
-		}
-	cli_fail(CLI_USAGE, "%s %s: there is no such option", where, at);
-}
-
-/* False with everything said. argv[0] is skipped. */
-static bool parse_options(struct cli *cli, unsigned int mask, int argc, char **argv)
-{
-	char letters[2 * OPT_COUNT + 3];
-	struct option words[OPT_COUNT + 1];
-	int found;
-
-	build_getopt(mask, letters, words);
-	optind = 0;
-	opterr = 0;
-	while ((found = getopt_long(argc, argv, letters, words, NULL)) != -1) {
-		int i = option_index(found);
-
-		if (i < 0) {
-			char letter[] = {'-', (char)optopt, '\0'};
-
-			/* optopt is a letter, or 0 or 256 and more of a word */
-			bad_option(cli, mask, found == ':',
-				   optopt > 0 && optopt < 256 ? letter : argv[optind - 1]);
-			return false;
-		}
-		if (i == OPT_OPTION && cli->value[i])
-			cli->value[i] = joined(cli->value[i], optarg);
-		else
-			cli->value[i] = optarg ? optarg : "";
-	}
-	cli->argc = argc - optind;
-	cli->argv = argv + optind;
-	return true;
-}
-
-static bool take_format(struct cli *cli)
-{
-	static const char *const words[] = {"plain", "json", "jsonl"};
-
-	if (!cli->value[OPT_FORMAT])
-		return true;
-	for (int i = 0; i < 3; i++)
-		if (!strcmp(words[i], cli->value[OPT_FORMAT])) {
-			cli->format = (enum cli_format)i;
-			return true;
-		}
-	cli_fail(CLI_USAGE, "-f %s: expected plain, json or jsonl", cli->value[OPT_FORMAT]);
-	return false;
-}
-
-static bool take_socket(struct cli *cli)
-{
-	static char path[WIRE_PATH_MAX];
-	const char *text = cli->value[OPT_SOCKET], *options;
-
-	if (!text)
-		text = getenv("CLOSESIDE_SOCKET");
-	if (!wire_split_socket(text, path, &options)) {
-		cli_fail(CLI_USAGE, "the socket's path is longer than %d bytes: %s",
-			 WIRE_PATH_MAX - 1, text);
-		return false;
-	}
-	cli->socket = path;
-	return true;
-}
-
 static int usage_error(const struct cli *cli)
 {
 	cli_usage(cli);
@@ -384,9 +232,8 @@ static int usage_error(const struct cli *cli)
 static int run_command(struct cli *cli, int argc, char **argv)
 {
 	const struct cli_command *command = cli->command;
-	int code;
 
-	if (!parse_options(cli, options_of(command), argc, argv))
+	if (!options_parse(cli, options_of(command), argc, argv))
 		return usage_error(cli);
 	if (cli->value[OPT_HELP]) {
 		print_command_help(command);
@@ -398,12 +245,12 @@ static int run_command(struct cli *cli, int argc, char **argv)
 		cli_fail(0, "%s: too much: '%s'", command->name, cli->argv[command->max]);
 	if (cli->argc < command->min || (command->max >= 0 && cli->argc > command->max))
 		return usage_error(cli);
-	if (!take_format(cli) || !take_socket(cli))
+	if (!options_take_format(cli) || !options_take_socket(cli))
 		return command->run == cli_run ? CLI_RUN_FAILED : CLI_USAGE;
-	code = command->run(cli);
-	if (fflush(stdout) == EOF && code == CLI_FINE)
-		return cli_fail(CLI_FAILED, "cannot write: %s", strerror(errno));
-	return code;
+	if (command->run == cli_run) /* its command has SIGPIPE as we had it */
+		return command->run(cli);
+	signal(SIGPIPE, SIG_IGN);
+	return output_finish(command->run(cli));
 }
 
 static bool is_help(const char *word)
@@ -416,7 +263,7 @@ int main(int argc, char **argv)
 	struct cli cli = {0};
 	int words;
 
-	if (!parse_options(&cli,
+	if (!options_parse(&cli,
 			   OPT(OPT_HELP) | OPT(OPT_VERSION) | OPT(OPT_SOCKET) | OPT(OPT_FORMAT),
 			   argc, argv))
 		return CLI_USAGE;

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/control.h"
 
+#include "daemon/client.h"
 #include "daemon/conn.h"
-#include "daemon/filter.h"
-#include "daemon/kernel.h"
 #include "daemon/limits.h"
 #include "daemon/log.h"
 #include "daemon/loop.h"
@@ -11,14 +10,10 @@
 #include "daemon/tally.h"
 #include "daemon/user.h"
 
-#include "common/tcp_state.h"
-
-#include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/listener.h>
-#include <jansson.h>
 #include <utlist.h>
 
 #include <stdlib.h>
@@ -27,19 +22,8 @@
 #include <unistd.h>
 
 enum {
-	PROTOCOL = 1,
-	BATCHES_AT_ONCE = 2,
+	STEPS_AT_ONCE = 2,
 	REQUESTS_AT_ONCE = 8, /* then others have their turn */
-};
-
-struct client {
-	struct control *control;
-	struct bufferevent *stream;
-	struct user *user;
-	bool walking; /* conns: rows go out as fast as they are read */
-	struct conn_walk walk;
-	struct filter filter;
-	struct client *prev, *next;
 };
 
 struct control {
@@ -49,199 +33,88 @@ struct control {
 	unsigned int count;
 };
 
-static void send_row(struct client *client, json_t *row)
+/* --- answers ---------------------------------------------------------------------------------- */
+
+static size_t unread_by(const struct client *client)
+{
+	return evbuffer_get_length(bufferevent_get_output(client->stream));
+}
+
+void client_send_text(struct client *client, const char *text, size_t len)
+{
+	struct evbuffer *out = bufferevent_get_output(client->stream);
+
+	evbuffer_add(out, text, len);
+	evbuffer_add(out, "\n", 1);
+}
+
+void client_send(struct client *client, json_t *row)
 {
 	char *text = row ? json_dumps(row, JSON_COMPACT) : NULL;
 
-	if (text) {
-		struct evbuffer *out = bufferevent_get_output(client->stream);
-
-		evbuffer_add(out, text, strlen(text));
-		evbuffer_add(out, "\n", 1);
-		free(text);
-	}
+	if (text)
+		client_send_text(client, text, strlen(text));
+	free(text);
 	json_decref(row);
 }
 
-static void end(struct client *client, const char *error)
+void client_end(struct client *client, const char *error)
 {
-	send_row(client, reply_end(error));
+	client_send(client, reply_end(error));
 }
 
-/* --- commands --------------------------------------------------------------------------------- */
-
-static void cmd_status(struct client *client, const json_t *request)
+bool client_is_behind(const struct client *client)
 {
-	(void)request;
-	send_row(client, reply_status(client->control->loop));
-	end(client, NULL);
+	return unread_by(client) >= LIMIT_CONTROL_OUTPUT;
 }
 
-/* Found open once, ended since, and its process never said so. */
-static bool is_left_over(const struct conn *conn, const struct kernel_query *query)
+static void step(struct client *client)
 {
-	return !conn->owner && conn->custody == CUSTODY_NONE && kernel_is_over(query);
-}
-
-/* What the kernel says of their states now; of what it does not find (another network namespace),
- * the last that was heard. */
-static void refresh_states(const struct loop *loop, struct conn *conns[KERNEL_BATCH],
-			   unsigned int count)
-{
-	struct kernel_query queries[KERNEL_BATCH];
-
-	conn_lookup(loop->kernel, conns, queries, count);
-	for (unsigned int i = 0; i < count; i++) {
-		if (is_left_over(conns[i], &queries[i])) {
-			conn_remove(loop->conns, conns[i]);
-			conns[i] = NULL;
-		} else if (!queries[i].error) {
-			conns[i]->state = queries[i].state;
-		}
-	}
-}
-
-/* Sends the rows of one batch. false: there are no more. */
-static bool walk_batch(struct client *client)
-{
-	struct loop *loop = client->control->loop;
-	struct conn *conns[KERNEL_BATCH];
-	unsigned int count = 0;
-
-	while (count < KERNEL_BATCH && (conns[count] = conn_walk_next(&client->walk)))
-		count++;
-	refresh_states(loop, conns, count);
-	for (unsigned int i = 0; i < count; i++)
-		if (conns[i] && filter_matches(&client->filter, loop->book, conns[i]))
-			send_row(client, reply_conn(loop, conns[i]));
-	return count == KERNEL_BATCH;
-}
-
-static void walk_on(struct client *client)
-{
-	struct evbuffer *out = bufferevent_get_output(client->stream);
-	struct loop *loop = client->control->loop;
 	bool more = true;
 
-	for (int i = 0;
-	     more && i < BATCHES_AT_ONCE && evbuffer_get_length(out) < LIMIT_CONTROL_OUTPUT; i++)
-		more = walk_batch(client);
-	if (more) {
-		if (evbuffer_get_length(out) == 0) /* nothing matched: come back all the same */
-			bufferevent_trigger(client->stream, EV_WRITE, BEV_OPT_DEFER_CALLBACKS);
-		return;
+	for (int i = 0; more && i < STEPS_AT_ONCE && !client_is_behind(client); i++)
+		more = client->step(client);
+	if (!more)
+		client->step = NULL;
+	else if (unread_by(client) == 0) /* nothing to show: come back all the same */
+		bufferevent_trigger(client->stream, EV_WRITE, BEV_OPT_DEFER_CALLBACKS);
+}
+
+void client_begin(struct client *client, bool (*work)(struct client *client))
+{
+	client->step = work;
+	step(client);
+}
+
+static void on_fresh(struct follow_waiter *waiter)
+{
+	struct client *client = (struct client *)((char *)waiter - offsetof(struct client, waiter));
+
+	client->waiting = false;
+	client->fresh(client);
+	if (!client->step)
+		bufferevent_trigger(client->stream, EV_READ, BEV_OPT_DEFER_CALLBACKS);
+}
+
+void client_when_fresh(struct client *client, void (*fresh)(struct client *client))
+{
+	client->fresh = fresh;
+	client->waiter.ready = on_fresh;
+	client->waiting = true;
+	if (client->loop->follow)
+		follow_refresh(client->loop->follow, &client->waiter);
+	else
+		on_fresh(&client->waiter);
+}
+
+void control_each(struct control *control, void (*act)(struct client *client, void *arg), void *arg)
+{
+	struct client *client, *next;
+
+	DL_FOREACH_SAFE(control->clients, client, next)
+	{
+		act(client, arg);
 	}
-	conn_walk_end(loop->conns, &client->walk);
-	client->walking = false;
-	end(client, NULL);
-}
-
-static void cmd_conns(struct client *client, const json_t *request)
-{
-	char error[128];
-
-	if (!filter_parse(&client->filter, json_object_get(request, "filter"), error,
-			  sizeof(error))) {
-		end(client, error);
-		return;
-	}
-	conn_walk_begin(client->control->loop->conns, &client->walk);
-	client->walking = true;
-	walk_on(client);
-}
-
-static void cmd_policies(struct client *client, const json_t *request)
-{
-	const struct loop *loop = client->control->loop;
-
-	(void)request;
-	for (unsigned int i = 1; i < loop->book->policy_count; i++)
-		if (loop->book->policy[i].name[0])
-			send_row(client, reply_policy(loop, i));
-	end(client, NULL);
-}
-
-static void cmd_report(struct client *client, const json_t *request)
-{
-	const struct book *book = client->control->loop->book;
-	const char *tag = json_string_value(json_object_get(request, "tag"));
-	uint16_t slot = tag ? book_find_tag(book, tag, strlen(tag)) : 0;
-
-	if (!tag) {
-		end(client, "report needs \"tag\"");
-		return;
-	}
-	if (slot) /* none: no process with this tag has made a TCP call */
-		send_row(client, reply_report(tag, &book->tag[slot].tally));
-	end(client, NULL);
-}
-
-static void cmd_reload(struct client *client, const json_t *request)
-{
-	char error[CONFIG_ERROR_MAX];
-
-	(void)request;
-	end(client, loop_reload(client->control->loop, error, sizeof(error)) ? NULL : error);
-}
-
-static void cmd_on(struct client *client, const json_t *request)
-{
-	(void)request;
-	end(client, loop_switch(client->control->loop, true) ? NULL : strerror(errno));
-}
-
-static void cmd_off(struct client *client, const json_t *request)
-{
-	(void)request;
-	end(client, loop_switch(client->control->loop, false) ? NULL : strerror(errno));
-}
-
-static const struct command {
-	const char *name;
-	bool changes;
-	void (*run)(struct client *client, const json_t *request);
-} commands[] = {
-	{"status", false, cmd_status},
-	{"conns", false, cmd_conns},
-	{"policies", false, cmd_policies},
-	{"report", false, cmd_report},
-	{"reload", true, cmd_reload},
-	{"on", true, cmd_on},
-	{"off", true, cmd_off},
-};
-
-static void run_command(struct client *client, const json_t *request, const char *name)
-{
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-		if (strcmp(commands[i].name, name))
-			continue;
-		if (commands[i].changes && client->user->uid != 0 && client->user->uid != geteuid())
-			end(client, "permission denied: only root and the daemon's own user may "
-				    "change things");
-		else
-			commands[i].run(client, request);
-		return;
-	}
-	client->control->loop->book->bad_messages++;
-	end(client, "unknown command");
-}
-
-static void take_line(struct client *client, const char *line, size_t len)
-{
-	json_t *request = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
-	const char *name = json_string_value(json_object_get(request, "cmd"));
-	const json_t *version = json_object_get(request, "v");
-
-	if (!json_is_object(request) || !name) {
-		client->control->loop->book->bad_messages++;
-		end(client, "not a request: {\"v\":1,\"cmd\":\"...\"} is");
-	} else if (json_integer_value(version) != PROTOCOL) {
-		client->control->loop->book->bad_messages++;
-		end(client, "unknown protocol version: this daemon speaks 1");
-	} else {
-		run_command(client, request, name);
-	}
-	json_decref(request);
 }
 
 /* --- connections ------------------------------------------------------------------------------ */
@@ -251,8 +124,10 @@ static void client_free(struct client *client)
 	struct control *control = client->control;
 	int fd = bufferevent_getfd(client->stream);
 
-	if (client->walking)
-		conn_walk_end(control->loop->conns, &client->walk);
+	if (client->leave)
+		client->leave(client);
+	if (client->waiting && client->loop->follow)
+		follow_forget(client->loop->follow, &client->waiter);
 	bufferevent_setfd(client->stream, -1);
 	close(fd); /* at once: libevent would later, and the next are accepted before */
 	bufferevent_free(client->stream);
@@ -264,8 +139,7 @@ static void client_free(struct client *client)
 
 static bool is_busy(const struct client *client)
 {
-	return client->walking ||
-	       evbuffer_get_length(bufferevent_get_output(client->stream)) >= LIMIT_CONTROL_OUTPUT;
+	return client->step || client->waiting || client_is_behind(client);
 }
 
 /* One request at a time: what follows a running walk, or answers that nobody reads, stays in the
@@ -285,7 +159,7 @@ static void on_read(struct bufferevent *stream, void *arg)
 		line = evbuffer_readln(in, &len, EVBUFFER_EOL_LF);
 		if (!line)
 			break;
-		take_line(client, line, len);
+		command_take(client, line, len);
 		free(line);
 	}
 	/* libevent 2.1 calls back without end while as much as the high watermark is in the buffer.
@@ -293,7 +167,7 @@ static void on_read(struct bufferevent *stream, void *arg)
 	if (is_busy(client)) {
 		bufferevent_disable(stream, EV_READ);
 	} else if (evbuffer_get_length(in) >= LIMIT_CONTROL_LINE) {
-		client->control->loop->book->bad_messages++;
+		client->loop->book->bad_messages++;
 		client_free(client);
 	}
 }
@@ -302,8 +176,10 @@ static void on_written(struct bufferevent *stream, void *arg)
 {
 	struct client *client = arg;
 
-	if (client->walking)
-		walk_on(client);
+	if (client->step)
+		step(client);
+	if (client->watching)
+		command_caught_up(client);
 	if (is_busy(client))
 		return;
 	bufferevent_enable(stream, EV_READ);
@@ -317,7 +193,7 @@ static void on_end(struct bufferevent *stream, short what, void *arg)
 	if (!(what & (BEV_EVENT_EOF | BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT)))
 		return;
 	if (!is_busy(client) && evbuffer_get_length(bufferevent_get_input(stream)))
-		client->control->loop->book->bad_messages++; /* half a request */
+		client->loop->book->bad_messages++; /* half a request */
 	client_free(client);
 }
 
@@ -382,6 +258,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 		return;
 	}
 	client->control = control;
+	client->loop = control->loop;
 	DL_APPEND(control->clients, client);
 	control->count++;
 	bufferevent_setwatermark(client->stream, EV_READ, 0, LIMIT_CONTROL_LINE);

@@ -5,10 +5,13 @@
 #ifndef DAEMON_CONTROL_H
 #define DAEMON_CONTROL_H
 
+struct client;
 struct control;
 struct loop;
 
 struct control *control_new(struct loop *loop, int listener);
 void control_free(struct control *control);
+void control_each(struct control *control, void (*act)(struct client *client, void *arg),
+		  void *arg);
 
 #endif

@@ -5,6 +5,8 @@
 #include "daemon/retire.h"
 #include "daemon/sock.h"
 
+#include "common/tcp_state.h"
+
 #include <sys/socket.h>
 
 enum {
@@ -51,9 +53,10 @@ void ending_learn(struct held *held, enum patience_result result)
 		patience_learn(held->custody->parts.patience, &about, result, waited_ms(held), now);
 }
 
-/* Books how it ended. The program will still say CLOSE for a shared one: its connection stays,
- * and remembers the side. */
-static void settle(struct held *held, enum custody_outcome outcome, enum close_side side)
+/* Books how it ended, and the state that our close leaves (0: none). The program will still say
+ * CLOSE for a shared one: its connection stays, and remembers the side. */
+static void settle(struct held *held, enum custody_outcome outcome, enum close_side side,
+		   unsigned int state)
 {
 	const struct custody_parts *parts = &held->custody->parts;
 	struct conn *conn = conn_find(parts->conns, held->cookie);
@@ -62,14 +65,15 @@ static void settle(struct held *held, enum custody_outcome outcome, enum close_s
 	if (held->waited)
 		book_wait(parts->book, held->account, waited_ms(held));
 	if (conn) {
-		conn->custody = CUSTODY_NONE;
+		conn_set_custody(parts->conns, conn, CUSTODY_NONE);
 		conn->side = (uint8_t)side;
+		conn->outcome = (uint8_t)(outcome + 1);
 	}
 	if (!held->owned && conn && conn->owner)
 		return;
 	BOOK_ADD(parts->book, held->account, closes[side], 1);
 	if (conn)
-		conn_remove(parts->conns, conn);
+		conn_end(parts->conns, conn, held->owned ? state : conn->state);
 }
 
 static void drop(struct held *held, void (*close_it)(struct closer *closer, int fd, uid_t uid))
@@ -119,7 +123,7 @@ static void end_owned(struct held *held, enum custody_outcome outcome, enum clos
 	ending_drain(held,
 		     DRAIN_LAST); /* close() with unread data would send RST in place of FIN */
 	leave(held);
-	settle(held, outcome, side);
+	settle(held, outcome, side, side == SIDE_PEER ? STATE_LAST_ACK : STATE_FIN_WAIT1);
 	drop(held, closer_close);
 }
 
@@ -128,7 +132,7 @@ static void end_shared(struct held *held, enum custody_outcome outcome, enum clo
 	if (held->type == WIRE_DEFER)
 		shutdown(held->fd, SHUT_WR);
 	leave(held);
-	settle(held, outcome, side);
+	settle(held, outcome, side, STATE_FIN_WAIT1);
 	drop(held, closer_drop);
 }
 
@@ -159,7 +163,7 @@ void ending_peer(struct held *held)
 	}
 	ending_learn(held, PEER_CLOSED);
 	BOOK_ADD(held->custody->parts.book, held->account, time_wait_avoided, 1);
-	settle(held, OUTCOME_PEER, SIDE_PEER);
+	settle(held, OUTCOME_PEER, SIDE_PEER, reset ? 0 : STATE_LAST_ACK);
 	if (!held->owned)
 		drop(held, closer_drop);
 	else
@@ -168,7 +172,7 @@ void ending_peer(struct held *held)
 
 void ending_reset(struct held *held)
 {
-	settle(held, OUTCOME_RESET, SIDE_RESET);
+	settle(held, OUTCOME_RESET, SIDE_RESET, 0);
 	drop(held, held->owned ? closer_close : closer_drop);
 }
 
@@ -179,7 +183,7 @@ void ending_new_request(struct held *held)
 
 	ending_learn(held, PEER_WENT_ON);
 	BOOK_ADD(book, held->account, unread_bytes, sock_unread(held->fd));
-	settle(held, OUTCOME_EARLY, SIDE_RESET);
+	settle(held, OUTCOME_EARLY, SIDE_RESET, 0);
 	drop(held, closer_close);
 }
 
@@ -188,9 +192,9 @@ void ending_let_go(struct held *held)
 	struct conn *conn = conn_find(held->custody->parts.conns, held->cookie);
 
 	if (conn) {
-		conn->custody = CUSTODY_NONE;
+		conn_set_custody(held->custody->parts.conns, conn, CUSTODY_NONE);
 		if (!conn->owner)
-			conn_remove(held->custody->parts.conns, conn);
+			conn_end(held->custody->parts.conns, conn, conn->state);
 	}
 	drop(held, closer_drop);
 }

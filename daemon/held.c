@@ -101,7 +101,7 @@ static void begin_draining(struct held *held)
 	held->shut_ms = wire_now_ms();
 	held->deadline_ms = held->shut_ms + held->drain_max_ms;
 	if (conn)
-		conn->custody = CUSTODY_DRAINING;
+		conn_set_custody(held->custody->parts.conns, conn, CUSTODY_DRAINING);
 	keep_waiting(held, true);
 }
 
@@ -180,7 +180,7 @@ static void examine(struct held *held, const struct sock_look *look)
 	struct custody_facts facts;
 
 	if (conn)
-		conn->state = look->state;
+		conn_set_state(held->custody->parts.conns, conn, look->state, wire_now_ms());
 	if (!held->draining && (look->state == STATE_FIN_WAIT1 || look->state == STATE_FIN_WAIT2))
 		held->shut_here = true;
 	if (!held->owned && held->type == WIRE_DEFER &&
@@ -242,7 +242,7 @@ void held_begin(struct held *held, const struct sock_look *look)
 	struct conn *conn = conn_find(held->custody->parts.conns, held->cookie);
 
 	if (conn)
-		conn->custody = CUSTODY_WAITING;
+		conn_set_custody(held->custody->parts.conns, conn, CUSTODY_WAITING);
 	held->began_ms = wire_now_ms();
 	if (held->type != WIRE_AT_EXIT)
 		set_wait(held);

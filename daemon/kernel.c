@@ -9,6 +9,7 @@
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
+#include <linux/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -16,11 +17,14 @@
 enum {
 	REQUEST_SIZE = NLMSG_HDRLEN + NLMSG_ALIGN(sizeof(struct inet_diag_req_v2)),
 	RECEIVE_BUFFER = 1 << 20,
+	EVENTS_BUFFER = 8 << 20, /* of some thousands */
+	TIME_WAIT_MS = 60000,	 /* TCP_TIMEWAIT_LEN, include/net/tcp.h */
 };
 
 struct kernel {
 	struct mnl_socket *socket;
 	uint32_t seq;
+	char in[32768] __attribute__((aligned(8)));
 };
 
 bool kernel_is_over(const struct kernel_query *query)
@@ -92,6 +96,11 @@ static bool message_ok(const struct nlmsghdr *header, int left)
 	return left > 0 && mnl_nlmsg_ok(header, left) && header->nlmsg_len <= (uint32_t)left;
 }
 
+static uint64_t cookie_of(const struct inet_diag_msg *diag)
+{
+	return diag->id.idiag_cookie[0] | (uint64_t)diag->id.idiag_cookie[1] << 32;
+}
+
 static void take_answer(const struct nlmsghdr *header, struct kernel_query *query)
 {
 	if (header->nlmsg_type == NLMSG_ERROR) {
@@ -105,6 +114,8 @@ static void take_answer(const struct nlmsghdr *header, struct kernel_query *quer
 		if (mnl_nlmsg_get_payload_len(header) >= sizeof(*diag)) {
 			query->error = 0;
 			query->state = diag->idiag_state;
+			query->inode = diag->idiag_inode;
+			query->found = cookie_of(diag);
 		}
 	}
 }
@@ -113,12 +124,11 @@ static void take_answer(const struct nlmsghdr *header, struct kernel_query *quer
 static void take_answers(struct kernel *kernel, uint32_t first, struct kernel_query *queries,
 			 unsigned int count)
 {
-	static char buf[16384];
 	int fd = mnl_socket_get_fd(kernel->socket);
 
 	for (;;) {
-		const struct nlmsghdr *header = (const struct nlmsghdr *)buf;
-		ssize_t n = recv(fd, buf, sizeof(buf), MSG_DONTWAIT);
+		const struct nlmsghdr *header = (const struct nlmsghdr *)kernel->in;
+		ssize_t n = recv(fd, kernel->in, sizeof(kernel->in), MSG_DONTWAIT);
 		int left = (int)n;
 
 		if (n < 0 && (errno == EINTR || errno == ENOBUFS))
@@ -178,63 +188,149 @@ static struct endpoint get_endpoint(uint8_t family, const __be32 address[4], __b
 	return ep;
 }
 
-static void take_dumped(const struct nlmsghdr *header,
-			void (*take)(const struct kernel_socket *socket, void *arg), void *arg)
+static void take_tcp_info(struct kernel_socket *socket, const struct nlattr *attr)
+{
+	struct tcp_info info = {.tcpi_state = 0};
+	size_t len = mnl_attr_get_payload_len(attr);
+
+	memcpy(&info, mnl_attr_get_payload(attr), len < sizeof(info) ? len : sizeof(info));
+	socket->has_info = true;
+	socket->rtt_us = info.tcpi_rtt;
+	socket->retrans = info.tcpi_total_retrans < UINT16_MAX ? (uint16_t)info.tcpi_total_retrans
+							       : UINT16_MAX;
+	socket->stuck = info.tcpi_retransmits > info.tcpi_backoff ? info.tcpi_retransmits
+								  : info.tcpi_backoff;
+}
+
+static bool take_socket(const struct nlmsghdr *header, kernel_taker *take, void *arg)
 {
 	const struct inet_diag_msg *diag = mnl_nlmsg_get_payload(header);
 	struct kernel_socket socket;
+	const struct nlattr *attr;
 
 	if (mnl_nlmsg_get_payload_len(header) < sizeof(*diag))
-		return;
+		return true;
 	socket = (struct kernel_socket){
 		.inode = diag->idiag_inode,
-		.cookie = diag->id.idiag_cookie[0] | (uint64_t)diag->id.idiag_cookie[1] << 32,
+		.cookie = cookie_of(diag),
 		.local = get_endpoint(diag->idiag_family, diag->id.idiag_src, diag->id.idiag_sport),
 		.remote =
 			get_endpoint(diag->idiag_family, diag->id.idiag_dst, diag->id.idiag_dport),
+		.uid = diag->idiag_uid,
+		.unread = diag->idiag_rqueue,
+		.unacked = diag->idiag_wqueue,
 		.state = diag->idiag_state,
 	};
-	take(&socket, arg);
+	if (socket.state == STATE_TIME_WAIT && diag->idiag_expires < TIME_WAIT_MS)
+		socket.age_ms = TIME_WAIT_MS - diag->idiag_expires;
+	mnl_attr_for_each(attr, header, sizeof(*diag))
+	{
+		if (mnl_attr_get_type(attr) == INET_DIAG_INFO)
+			take_tcp_info(&socket, attr);
+	}
+	return take(&socket, arg);
 }
 
-/* false: the dump has ended. */
-static bool take_dump(struct kernel *kernel, uint32_t seq,
-		      void (*take)(const struct kernel_socket *socket, void *arg), void *arg)
+/* 1: more is to come; 0: the dump has ended; else -errno. */
+static int take_dump(struct kernel *kernel, uint32_t seq, kernel_taker *take, void *arg)
 {
-	static char buf[32768];
-	const struct nlmsghdr *header = (const struct nlmsghdr *)buf;
-	ssize_t n = recv(mnl_socket_get_fd(kernel->socket), buf, sizeof(buf), 0);
+	const struct nlmsghdr *header = (const struct nlmsghdr *)kernel->in;
+	ssize_t n = recv(mnl_socket_get_fd(kernel->socket), kernel->in, sizeof(kernel->in), 0);
 	int left = (int)n;
 
 	if (n < 0)
-		return errno == EINTR || errno == ENOBUFS;
+		return errno == EINTR ? 1 : -errno;
 	for (; message_ok(header, left); header = mnl_nlmsg_next(header, &left)) {
 		if (header->nlmsg_seq != seq)
 			continue;
+		if (header->nlmsg_type == NLMSG_ERROR)
+			return -EIO;
 		if (header->nlmsg_type != SOCK_DIAG_BY_FAMILY)
-			return false; /* DONE, or an error */
-		take_dumped(header, take, arg);
+			return 0; /* DONE */
+		if (!take_socket(header, take, arg))
+			return -ECANCELED;
 	}
-	return true;
+	return 1;
 }
 
-void kernel_dump(struct kernel *kernel, void (*take)(const struct kernel_socket *socket, void *arg),
-		 void *arg)
+int kernel_dump(struct kernel *kernel, unsigned int what, kernel_taker *take, void *arg)
 {
 	static const uint16_t families[] = {AF_INET, AF_INET6};
 	char buf[REQUEST_SIZE] __attribute__((aligned(8))) = {0};
-	struct kernel_query all = {.cookie = ~UINT64_C(0)}; /* INET_DIAG_NOCOOKIE */
+	struct kernel_query all = {.cookie = KERNEL_ANY_COOKIE};
 	struct inet_diag_req_v2 *request = mnl_nlmsg_get_payload((struct nlmsghdr *)buf);
+	int more = 0;
 
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < 2 && more >= 0; i++) {
 		uint32_t seq = kernel->seq++;
 
 		all.local.family = all.remote.family = families[i];
 		put_request(buf, SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, seq, &all);
-		request->idiag_states = ~(1u << STATE_TIME_WAIT);
+		request->idiag_states = 0;
+		if (what & KERNEL_LIVE) {
+			request->idiag_states |= ~(1u << STATE_TIME_WAIT);
+			request->idiag_ext = 1 << (INET_DIAG_INFO - 1);
+		}
+		if (what & KERNEL_TIME_WAIT)
+			request->idiag_states |= 1u << STATE_TIME_WAIT;
 		if (mnl_socket_sendto(kernel->socket, buf, sizeof(buf)) < 0)
-			continue;
-		while (take_dump(kernel, seq, take, arg))
+			return errno;
+		while ((more = take_dump(kernel, seq, take, arg)) > 0)
 			;
 	}
+	return -more;
+}
+
+/* --- what the kernel tells by itself ---------------------------------------------------------- */
+
+struct kernel *kernel_open_destroyed(void)
+{
+	static const int groups[] = {SKNLGRP_INET_TCP_DESTROY, SKNLGRP_INET6_TCP_DESTROY};
+	struct kernel *kernel = kernel_open();
+	int size = EVENTS_BUFFER;
+
+	if (!kernel)
+		return NULL;
+	for (size_t i = 0; i < 2; i++) {
+		int group = groups[i];
+
+		if (mnl_socket_setsockopt(kernel->socket, NETLINK_ADD_MEMBERSHIP, &group,
+					  sizeof(group)) < 0) {
+			int error = errno;
+
+			kernel_close(kernel);
+			errno = error;
+			return NULL;
+		}
+	}
+	/* The second needs CAP_NET_ADMIN, which who may join has. */
+	setsockopt(kernel_fd(kernel), SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
+	return kernel;
+}
+
+int kernel_fd(const struct kernel *kernel)
+{
+	return mnl_socket_get_fd(kernel->socket);
+}
+
+int kernel_destroyed(struct kernel *kernel, unsigned int max, kernel_taker *take, void *arg)
+{
+	unsigned int count = 0;
+
+	while (count < max) {
+		const struct nlmsghdr *header = (const struct nlmsghdr *)kernel->in;
+		ssize_t n = recv(kernel_fd(kernel), kernel->in, sizeof(kernel->in), MSG_DONTWAIT);
+		int left = (int)n;
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return errno == ENOBUFS ? -1 : (int)count;
+		for (; message_ok(header, left); header = mnl_nlmsg_next(header, &left))
+			if (header->nlmsg_type == SOCK_DIAG_BY_FAMILY) {
+				take_socket(header, take, arg);
+				count++;
+			}
+	}
+	return (int)count;
 }

@@ -5,15 +5,20 @@ libdaemon_la_SOURCES = \
 	daemon/caps.c daemon/caps.h \
 	daemon/closer.c daemon/closer.h \
 	daemon/conn.c daemon/conn.h \
+	daemon/client.h \
+	daemon/command.c \
 	daemon/control.c daemon/control.h \
 	daemon/custody.c daemon/custody.h \
 	daemon/custody_judge.c daemon/custody_judge.h \
+	daemon/cuts.c daemon/cuts.h \
 	daemon/deadman.c daemon/deadman.h \
-	daemon/discover.c daemon/discover.h \
+	daemon/descriptors.c daemon/descriptors.h \
 	daemon/doctor.c daemon/doctor.h \
 	daemon/doctor_limits.c \
 	daemon/doctor_words.c daemon/doctor_words.h \
 	daemon/ending.c daemon/ending.h \
+	daemon/follow.c daemon/follow.h \
+	daemon/filter_conn.c daemon/filter_conn.h \
 	daemon/guardian.c daemon/guardian.h \
 	daemon/held.c daemon/held.h \
 	daemon/inbox.c daemon/inbox.h \
@@ -26,6 +31,7 @@ libdaemon_la_SOURCES = \
 	daemon/page.c daemon/page.h \
 	daemon/patience.c daemon/patience.h \
 	daemon/probe.c daemon/probe.h \
+	daemon/proc.c daemon/proc.h \
 	daemon/process.c daemon/process.h \
 	daemon/pulse.h \
 	daemon/record.c daemon/record.h \
@@ -34,6 +40,7 @@ libdaemon_la_SOURCES = \
 	daemon/self.c daemon/self.h \
 	daemon/session.c daemon/session.h \
 	daemon/sock.c daemon/sock.h \
+	daemon/survey.c daemon/survey.h \
 	daemon/sweep.c daemon/sweep.h \
 	daemon/tally.c daemon/tally.h \
 	daemon/user.c daemon/user.h \
@@ -56,10 +63,15 @@ libconfig_la_LIBADD = $(CONFUSE_LIBS)
 # The CLI.
 libcli_la_SOURCES = \
 	daemon/cli.h \
+	daemon/cli_args.c daemon/cli_args.h \
+	daemon/cli_color.c daemon/cli_color.h \
 	daemon/cli_command.c daemon/cli_run.h \
+	daemon/cli_conns.c daemon/cli_conns.h \
 	daemon/cli_control.c daemon/cli_control.h \
 	daemon/cli_doctor.c \
+	daemon/cli_filter.c daemon/cli_filter.h \
 	daemon/cli_options.c \
+	daemon/cli_output.c daemon/cli_output.h \
 	daemon/cli_page.c daemon/cli_page.h \
 	daemon/cli_policy.c daemon/cli_policy.h \
 	daemon/cli_private.c \
@@ -69,9 +81,14 @@ libcli_la_SOURCES = \
 	daemon/cli_status.c \
 	daemon/cli_table.c daemon/cli_table.h \
 	daemon/cli_test.c \
+	daemon/cli_watch.c \
 	daemon/filter.c daemon/filter.h \
 	daemon/policy_explain.c daemon/policy_explain.h \
 	daemon/verdict.c daemon/verdict.h
+	daemon/filter_keys.h \
+	daemon/filter_parse.c \
+	daemon/filter_value.c \
+	daemon/policy_explain.c daemon/policy_explain.h
 libcli_la_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 
 bin_PROGRAMS += closeside

@@ -7,7 +7,7 @@
 #include "daemon/control.h"
 #include "daemon/custody.h"
 #include "daemon/deadman.h"
-#include "daemon/discover.h"
+#include "daemon/follow.h"
 #include "daemon/kernel.h"
 #include "daemon/limits.h"
 #include "daemon/log.h"
@@ -15,7 +15,6 @@
 #include "daemon/patience.h"
 #include "daemon/retire.h"
 #include "daemon/session.h"
-#include "daemon/sweep.h"
 #include "daemon/tally.h"
 #include "daemon/user.h"
 
@@ -44,6 +43,7 @@ struct loop_events {
 	struct event term, interrupt, hangup, heartbeat, private_gone;
 	bool is_private_gone;
 	unsigned int beats;
+	uint64_t ticked_ms;
 };
 
 static void path_with(const struct loop *loop, const char *suffix, char *path, size_t size)
@@ -225,6 +225,18 @@ static void blame_linger(void *arg, uid_t uid)
 	user_put(user);
 }
 
+static void tick(struct loop *loop, uint64_t now_ms)
+{
+	unsigned int elapsed = (unsigned int)(now_ms - loop->events->ticked_ms);
+
+	users_tick(loop->users, now_ms);
+	follow_tick(loop->follow, now_ms);
+	census_tick(conns_census(loop->conns), elapsed);
+	census_tick(conns_unknown(loop->conns), elapsed);
+	procs_tick(conns_procs(loop->conns), elapsed);
+	loop->events->ticked_ms = now_ms;
+}
+
 static void on_heartbeat(evutil_socket_t fd, short what, void *arg)
 {
 	struct loop *loop = arg;
@@ -236,7 +248,7 @@ static void on_heartbeat(evutil_socket_t fd, short what, void *arg)
 	atomic_fetch_add(&loop->options->pulse->beats, 1);
 	closer_check(loop->closer, wire_now_ms(), blame_linger, loop);
 	if (++loop->events->beats % (TICK_MS / WIRE_HEARTBEAT_MS) == 0)
-		users_tick(loop->users, wire_now_ms());
+		tick(loop, wire_now_ms());
 	end_if_not_needed(loop);
 }
 
@@ -310,8 +322,22 @@ static bool make_stores(struct loop *loop)
 		return false;
 	}
 	loop->retire = retire_new(loop->base, loop->book, loop->kernel);
-	loop->sweep = sweep_new(loop->base, loop->kernel, loop->conns, loop->book);
-	return loop->retire && loop->sweep;
+	return loop->retire;
+}
+
+static bool follow(struct loop *loop)
+{
+	struct follow_parts parts = {
+		.base = loop->base,
+		.book = loop->book,
+		.conns = loop->conns,
+		.kernel = loop->kernel,
+		.retire = loop->retire,
+		.config = &loop->config,
+	};
+
+	loop->follow = follow_new(&parts);
+	return loop->follow;
 }
 
 static bool make_services(struct loop *loop)
@@ -340,7 +366,7 @@ static bool make_services(struct loop *loop)
 	session.custody = loop->custody;
 	loop->sessions = sessions_new(&session, options->session_fd, loop->config->sessions_max);
 	loop->control = control_new(loop, options->control_fd);
-	return loop->custody && loop->sessions && loop->control;
+	return loop->custody && loop->sessions && loop->control && follow(loop);
 }
 
 /* The page comes last: with it, shims begin to hand over. */
@@ -356,7 +382,6 @@ static bool publish(struct loop *loop)
 		return false;
 	}
 	patience_publish(loop->patience, page_hints(loop->page));
-	loop->discover = discover_new(loop->base, loop->kernel, loop->conns, path);
 	return true;
 }
 
@@ -391,13 +416,12 @@ static void stop(struct loop *loop)
 	deadman_stop(); /* from here on the guardian counts the time */
 	patience_publish(loop->patience, NULL);
 	page_free(loop->page);
-	discover_free(loop->discover);
+	follow_free(loop->follow);
 	control_free(loop->control);
 	sessions_free(loop->sessions);
 	custody_free(loop->custody);
 	closer_free(loop->closer, CLOSER_PATIENCE_MS);
 	retire_free(loop->retire);
-	sweep_free(loop->sweep);
 	kernel_close(loop->kernel);
 	conns_free(loop->conns);
 	users_free(loop->users);

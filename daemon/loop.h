@@ -41,8 +41,8 @@ struct loop {
 	struct custody *custody;
 	struct sessions *sessions;
 	struct control *control;
-	struct discover *discover;
-	struct sweep *sweep;
+	struct follow *follow;
+	unsigned int watchers; /* clients of the control socket that watch */
 	struct loop_events *events;
 	uint64_t started_ms;
 	int exit_status;

@@ -108,20 +108,29 @@ static void read_netns(struct process *process)
 	struct stat theirs, ours;
 
 	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)process->pid);
-	if (stat(path, &theirs) == 0 && stat("/proc/self/ns/net", &ours) == 0)
+	if (stat(path, &theirs) < 0)
+		return;
+	process->netns = theirs.st_ino;
+	if (stat("/proc/self/ns/net", &ours) == 0)
 		process->other_netns = theirs.st_ino != ours.st_ino || theirs.st_dev != ours.st_dev;
 }
 
 void process_read(struct process *process, pid_t pid, uid_t uid)
 {
 	char cgroup[1024];
+	const char *path;
 
 	*process = (struct process){.pid = pid, .uid = uid};
 	read_stat(process);
 	read_exe(process);
 	read_netns(process);
-	if (read_file(pid, "cgroup", cgroup, sizeof(cgroup)))
-		process_unit_of_cgroup(cgroup, process->unit, sizeof(process->unit));
+	if (!read_file(pid, "cgroup", cgroup, sizeof(cgroup)))
+		return;
+	process_unit_of_cgroup(cgroup, process->unit, sizeof(process->unit));
+	path = strstr(cgroup, "::"); /* cgroups(7), version 2 */
+	if (path && strcspn(path + 2, "\n") < sizeof(process->cgroup))
+		snprintf(process->cgroup, sizeof(process->cgroup), "%.*s",
+			 (int)strcspn(path + 2, "\n"), path + 2);
 }
 
 bool process_is(pid_t pid, uint64_t start)

@@ -12,9 +12,11 @@ struct process {
 	uid_t uid;
 	uint64_t start;	  /* in clock ticks after boot: tells a reused pid; 0: not known */
 	bool other_netns; /* provably in another network namespace than this daemon */
+	uint64_t netns;	  /* inode of its network namespace; 0: not known */
 	char comm[16];
 	char exe[256];
 	char unit[128]; /* systemd unit, or "" */
+	char cgroup[256];
 };
 
 /* What can't be read stays empty: a process may have ended, or be another user's. */

@@ -113,6 +113,49 @@ static void book_missed(const struct record_context *context, const struct wire_
 		BOOK_ADD(context->book, account, missed[record->why], 1);
 }
 
+/* What an ordinary close() leaves, in the kernel's words (RFC 9293, 3.10.4); 0: nothing. */
+static unsigned int state_after(const struct wire_record *record)
+{
+	if (record->action == CLOSE_RESET || record->action == CLOSE_ABORT || record->unread)
+		return 0;
+	switch (record->state) {
+	case STATE_ESTABLISHED:
+	case STATE_SYN_RECV:
+		return STATE_FIN_WAIT1;
+	case STATE_CLOSE_WAIT:
+		return STATE_LAST_ACK;
+	case STATE_FIN_WAIT1:
+	case STATE_FIN_WAIT2:
+	case STATE_CLOSING:
+	case STATE_LAST_ACK:
+	case STATE_TIME_WAIT:
+		return record->state;
+	default:
+		return 0;
+	}
+}
+
+/* From here on it is the kernel's. Of one that we did not hear of before, this process is the maker
+ * all the same. */
+static void closed(const struct record_context *context, const struct wire_record *record,
+		   struct conn *conn, struct account account, enum close_side side)
+{
+	unsigned int state = state_after(record);
+	bool opened;
+
+	if (!conn && state && !conn_find(context->conns, record->cookie))
+		conn = conn_open(context->conns, context->owner, record, account, wire_now_ms(),
+				 &opened);
+	if (!conn)
+		return;
+	conn->side = (uint8_t)side;
+	conn->unread = record->unread;
+	conn->unacked = record->unacked;
+	if (record->rtt_us)
+		conn->rtt_us = record->rtt_us;
+	conn_end(context->conns, conn, state);
+}
+
 static void take_close(const struct record_context *context, const struct wire_record *record,
 		       struct account account)
 {
@@ -133,8 +176,7 @@ static void take_close(const struct record_context *context, const struct wire_r
 		side = conn->side;
 	BOOK_ADD(context->book, account, closes[side], 1);
 	book_time_wait(context, record, conn, account, side);
-	if (conn)
-		conn_remove(context->conns, conn);
+	closed(context, record, conn, account, side);
 }
 
 /* It could not be received, so the kernel has closed it: our FIN was the first. */
@@ -150,7 +192,7 @@ static void book_lost(const struct record_context *context, const struct wire_re
 	BOOK_ADD(context->book, account, closes[SIDE_US], 1);
 	BOOK_ADD(context->book, account, time_wait_left, 1);
 	if (conn)
-		conn_remove(context->conns, conn);
+		conn_end(context->conns, conn, STATE_FIN_WAIT1);
 }
 
 const char *record_take(const struct record_context *context, const struct wire_record *record,
@@ -180,7 +222,7 @@ const char *record_take(const struct record_context *context, const struct wire_
 		book_missed(context, record, account);
 		conn = conn_find(context->conns, record->cookie);
 		if (conn)
-			conn_let_go(conn, context->owner);
+			conn_let_go(context->conns, conn, context->owner);
 		break;
 	default:
 		if (fd < 0)

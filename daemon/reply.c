@@ -5,6 +5,7 @@
 
 #include "daemon/caps.h"
 #include "daemon/custody.h"
+#include "daemon/follow.h"
 #include "daemon/page.h"
 #include "daemon/patience.h"
 #include "daemon/retire.h"
@@ -14,6 +15,7 @@
 #include "common/wire.h"
 
 #include <stdio.h>
+#include <time.h>
 #include <unistd.h>
 
 static void set_count(json_t *object, const char *name, uint64_t count)
@@ -21,13 +23,18 @@ static void set_count(json_t *object, const char *name, uint64_t count)
 	json_object_set_new(object, name, json_integer((json_int_t)count));
 }
 
-static json_t *closes_of(const struct tally *tally)
+static json_t *closes_by_side(const uint64_t closes[SIDE_COUNT])
 {
-	json_t *closes = json_object();
+	json_t *object = json_object();
 
 	for (unsigned int i = 0; i < SIDE_COUNT; i++)
-		set_count(closes, close_side_word((enum close_side)i), tally->closes[i]);
-	return closes;
+		set_count(object, close_side_word((enum close_side)i), closes[i]);
+	return object;
+}
+
+static json_t *closes_of(const struct tally *tally)
+{
+	return closes_by_side(tally->closes);
 }
 
 static json_t *custody_of(const struct tally *tally)
@@ -100,7 +107,8 @@ json_t *reply_status(const struct loop *loop)
 	set_count(row, "policies", loop->config->rule_count);
 	set_count(row, "sessions", sessions_count(loop->sessions));
 	set_count(row, "sessions_total", sessions_total(loop->sessions));
-	set_count(row, "connections", conns_count(loop->conns));
+	set_count(row, "connections", conns_open(loop->conns));
+	set_count(row, "tracked", conns_count(loop->conns));
 	json_object_set_new(row, "records", records_of(loop->book));
 	json_object_set_new(row, "closes", closes_of(&loop->book->all));
 	set_count(custody, "refused", loop->book->refused);
@@ -139,26 +147,149 @@ static json_t *text_of(const char *text)
 	return string ? string : json_string("?");
 }
 
+static void set_text(json_t *row, const char *name, const char *text)
+{
+	json_object_set_new(row, name, text && *text ? text_of(text) : json_null());
+}
+
+/* NULL: whose it is, is not known. */
+static void set_process(json_t *row, const struct proc *proc)
+{
+	const struct process *process = proc ? &proc->process : NULL;
+
+	json_object_set_new(row, "pid", proc ? json_integer(process->pid) : json_null());
+	set_text(row, "program", proc ? process_name(process) : NULL);
+	set_text(row, "unit", proc ? process->unit : NULL);
+	json_object_set_new(row, "uid", proc ? json_integer(process->uid) : json_null());
+	json_object_set_new(row, "netns",
+			    proc && process->other_netns ? json_integer((json_int_t)process->netns)
+							 : json_null());
+	json_object_set_new(row, "shim", json_boolean(proc && proc->sessions));
+}
+
 json_t *reply_conn(const struct loop *loop, const struct conn *conn)
 {
 	static const char *const roles[] = {"any", "server", "client"};
-	const char *policy = loop->book->policy[conn->account.policy].name;
+	uint64_t now = wire_now_ms();
 	json_t *row = json_object();
 	char cookie[20];
 
 	snprintf(cookie, sizeof(cookie), "%llx", (unsigned long long)conn->cookie);
 	json_object_set_new(row, "type", json_string("conn"));
 	json_object_set_new(row, "cookie", json_string(cookie));
-	set_count(row, "pid", (uint64_t)conn->pid);
-	json_object_set_new(row, "program", text_of(conn->program));
+	set_process(row, conn->proc);
 	json_object_set_new(row, "role", json_string(roles[conn->role]));
 	json_object_set_new(row, "local", endpoint_text(&conn->local));
 	json_object_set_new(row, "remote", endpoint_text(&conn->remote));
 	json_object_set_new(row, "state", json_string(tcp_state_name(conn->state)));
-	json_object_set_new(row, "policy", *policy ? json_string(policy) : json_null());
+	set_count(row, "state_ms", now - conn->since_ms);
+	set_count(row, "age_ms", now - conn->opened_ms);
+	set_text(row, "policy", loop->book->policy[conn->account.policy].name);
 	json_object_set_new(row, "side", json_string(close_side_word(conn->side)));
 	json_object_set_new(row, "custody", custody_text(conn));
-	set_count(row, "age_ms", wire_now_ms() - conn->opened_ms);
+	set_text(row, "outcome", conn->outcome ? custody_outcome_word(conn->outcome - 1u) : NULL);
+	json_object_set_new(row, "accepted", json_boolean(!conn_is_unaccepted(conn)));
+	set_count(row, "unread", conn->unread);
+	set_count(row, "unacked", conn->unacked);
+	set_count(row, "retrans", conn->retrans);
+	set_count(row, "rtt_us", conn->rtt_us);
+	return row;
+}
+
+char *reply_transition(const struct loop *loop, const struct conn *conn, unsigned int from,
+		       unsigned int to, uint64_t in_from_ms)
+{
+	json_t *row = json_object();
+	struct timespec now;
+	char cookie[20], *text;
+
+	clock_gettime(CLOCK_REALTIME_COARSE, &now);
+	snprintf(cookie, sizeof(cookie), "%llx", (unsigned long long)conn->cookie);
+	json_object_set_new(row, "type", json_string("transition"));
+	set_count(row, "time_ms", (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000);
+	json_object_set_new(row, "cookie", json_string(cookie));
+	set_process(row, conn->proc);
+	json_object_set_new(row, "local", endpoint_text(&conn->local));
+	json_object_set_new(row, "remote", endpoint_text(&conn->remote));
+	set_text(row, "from", from ? tcp_state_name(from) : NULL);
+	set_text(row, "to", to ? tcp_state_name(to) : NULL);
+	json_object_set_new(row, "side", json_string(close_side_word(conn->side)));
+	set_text(row, "policy", loop->book->policy[conn->account.policy].name);
+	set_count(row, "state_ms", in_from_ms);
+	text = json_dumps(row, JSON_COMPACT);
+	json_decref(row);
+	return text;
+}
+
+json_t *reply_lost(uint64_t count)
+{
+	return json_pack("{s:s, s:I}", "type", "lost", "count", (json_int_t)count);
+}
+
+static void set_states(json_t *row, const struct census *census)
+{
+	json_t *states = json_object();
+
+	for (unsigned int i = 1; i < STATE_COUNT; i++)
+		set_count(states, tcp_state_name(i), census->state[i]);
+	json_object_set_new(row, "states", states);
+	set_count(row, "conns", census_conns(census));
+}
+
+static void set_rates(json_t *row, const struct census *census)
+{
+	json_object_set_new(row, "opens_s", json_real((double)census->opens_s));
+	json_object_set_new(row, "closes_s", json_real((double)census->closes_s));
+}
+
+static json_t *reply_census(const struct proc *proc, const struct census *census)
+{
+	uint64_t known = census_closes(census) - census->closes[SIDE_UNKNOWN];
+	json_t *row = json_object();
+
+	json_object_set_new(row, "type", json_string("process"));
+	set_process(row, proc);
+	set_count(row, "start", proc ? proc->key.start : 0);
+	set_states(row, census);
+	set_count(row, "time_wait", census->state[STATE_TIME_WAIT]);
+	set_count(row, "opens", census->opens);
+	json_object_set_new(row, "closes", closes_by_side(census->closes));
+	set_rates(row, census);
+	json_object_set_new(row, "peer_share",
+			    known ? json_real((double)census->closes[SIDE_PEER] / (double)known)
+				  : json_null());
+	json_object_set_new(row, "alive",
+			    json_boolean(proc && process_is(proc->process.pid, proc->key.start)));
+	return row;
+}
+
+json_t *reply_proc(const struct proc *proc)
+{
+	return reply_census(proc, &proc->census);
+}
+
+json_t *reply_unknown(const struct loop *loop)
+{
+	return reply_census(NULL, conns_unknown(loop->conns));
+}
+
+json_t *reply_total(const struct loop *loop)
+{
+	const struct census *all = conns_census(loop->conns);
+	uint32_t conns = census_conns(all), unknown = census_conns(conns_unknown(loop->conns));
+	json_t *row = json_object();
+
+	json_object_set_new(row, "type", json_string("total"));
+	set_count(row, "schema", 1);
+	set_states(row, all);
+	set_count(row, "attributed", conns - unknown);
+	json_object_set_new(row, "attributed_share",
+			    json_real(conns ? (double)(conns - unknown) / conns : 1.0));
+	set_count(row, "as_of_ms", loop->follow ? follow_age_ms(loop->follow, wire_now_ms()) : 0);
+	set_rates(row, all);
+	json_object_set_new(row, "on", json_boolean(page_is_on(loop->page)));
+	set_count(row, "lost", sessions_lost(loop->sessions));
+	json_object_set_new(row, "missing", missing());
 	return row;
 }
 

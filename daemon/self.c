@@ -25,11 +25,11 @@ bool self_close_other_end(struct conns *conns, struct closer *closer, const stru
 			log_limited(LOG_WARNING,
 				    "close-first = self: may not take a socket of %s[%d] "
 				    "(CAP_SYS_PTRACE)",
-				    conn->program, (int)conn->pid);
+				    process_name(conn_process(conn)), (int)conn_process(conn)->pid);
 		return false;
 	}
 	/* The number may be another file's by now. */
 	done = sock_cookie(fd) == conn->cookie && shutdown(fd, SHUT_WR) == 0;
-	closer_drop(closer, fd, conn->uid); /* by now it may be the last */
+	closer_drop(closer, fd, conn_process(conn)->uid); /* by now it may be the last */
 	return done;
 }

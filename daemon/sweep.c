@@ -9,9 +9,8 @@
 #include <stdlib.h>
 
 enum {
-	PAUSE_MS = 5000, /* between two looks at the same connection, at the least */
-	STEP_MS = 20,
-	STEPS = 2048, /* connections that are passed in one step, at most KERNEL_BATCH asked for */
+	STEP_MS = 20, /* between steps; 1 if somebody waits */
+	STEPS = 4096, /* connections that are passed in one step, at most KERNEL_BATCH asked for */
 };
 
 struct sweep {
@@ -19,29 +18,50 @@ struct sweep {
 	struct kernel *kernel;
 	struct conns *conns;
 	struct book *book;
+	struct sweep_calls calls;
+	void *arg;
 	struct conn_walk walk;
-	bool walking;
+	struct sweep_scope scope;
+	bool walking, soon;
 };
 
-static void arm(struct sweep *sweep, unsigned int ms)
+static void arm(struct sweep *sweep)
 {
-	struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000};
+	struct timeval tv = {.tv_usec = sweep->soon ? 1000 : STEP_MS * 1000};
 
 	evtimer_add(&sweep->timer, &tv);
 }
 
 /* A record that says more may be on its way at the first look, not at the second. */
-static void judge(struct sweep *sweep, struct conn *conn, const struct kernel_query *query)
+static void judge_spoken_for(struct sweep *sweep, struct conn *conn, bool over)
 {
-	if (!kernel_is_over(query)) {
+	if (!over) {
 		conn->missed = false;
 	} else if (!conn->missed) {
 		conn->missed = true;
 	} else {
-		if (conn->owner)
-			BOOK_ADD(sweep->book, conn->account, closes[SIDE_UNKNOWN], 1);
-		conn_remove(sweep->conns, conn);
+		BOOK_ADD(sweep->book, conn->account, closes[SIDE_UNKNOWN], 1);
+		conn_end(sweep->conns, conn, 0);
 	}
+}
+
+static void judge(struct sweep *sweep, struct conn *conn, const struct kernel_query *query)
+{
+	if (query->error && query->error != ENOENT)
+		return;
+	if (conn->owner) {
+		judge_spoken_for(sweep, conn, kernel_is_over(query));
+		return;
+	}
+	if (query->error) {
+		conn_remove(sweep->conns, conn);
+		return;
+	}
+	if (query->state == conn->state)
+		return;
+	conn_set_state(sweep->conns, conn, query->state, wire_now_ms());
+	if (conn->state == STATE_TIME_WAIT)
+		sweep->calls.time_wait(sweep->arg, conn);
 }
 
 static void look(struct sweep *sweep, struct conn *const *conns, unsigned int count)
@@ -53,6 +73,24 @@ static void look(struct sweep *sweep, struct conn *const *conns, unsigned int co
 		judge(sweep, conns[i], &queries[i]);
 }
 
+/* Is this one to be asked for? A TIME_WAIT is over when its time is, or if all were seen but it. */
+static bool is_suspect(const struct sweep *sweep, struct conn *conn)
+{
+	const struct sweep_scope *scope = &sweep->scope;
+
+	if (conn->netns != CONN_NETNS_OWN || conn->generation == scope->generation ||
+	    conn->since_ms >= scope->before_ms || !conn_may_be_over(conn))
+		return false;
+	return conn->state != STATE_TIME_WAIT || scope->time_wait || conn->owner;
+}
+
+static void finish(struct sweep *sweep)
+{
+	conn_walk_end(sweep->conns, &sweep->walk);
+	sweep->walking = false;
+	sweep->calls.done(sweep->arg);
+}
+
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct conn *conns[KERNEL_BATCH], *conn = NULL;
@@ -61,27 +99,37 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (!sweep->walking)
-		conn_walk_begin(sweep->conns, &sweep->walk);
-	sweep->walking = true;
 	for (unsigned int i = 0; i < STEPS && count < KERNEL_BATCH; i++) {
-		conn = conn_walk_next(&sweep->walk);
+		conn = conn_walk_next(sweep->conns, &sweep->walk);
 		if (!conn)
 			break;
-		if (conn_may_be_over(conn))
+		if (is_suspect(sweep, conn))
 			conns[count++] = conn;
 	}
 	if (count > 0)
 		look(sweep, conns, count);
-	if (!conn) {
-		conn_walk_end(sweep->conns, &sweep->walk);
-		sweep->walking = false;
-	}
-	arm(sweep, conn ? STEP_MS : PAUSE_MS);
+	if (conn)
+		arm(sweep);
+	else
+		finish(sweep);
+}
+
+void sweep_begin(struct sweep *sweep, const struct sweep_scope *scope, bool soon)
+{
+	sweep->scope = *scope;
+	sweep->soon = soon;
+	sweep->walking = true;
+	conn_walk_begin(sweep->conns, &sweep->walk);
+	on_timer(-1, 0, sweep);
+}
+
+bool sweep_is_busy(const struct sweep *sweep)
+{
+	return sweep->walking;
 }
 
 struct sweep *sweep_new(struct event_base *base, struct kernel *kernel, struct conns *conns,
-			struct book *book)
+			struct book *book, const struct sweep_calls *calls, void *arg)
 {
 	struct sweep *sweep = calloc(1, sizeof(*sweep));
 
@@ -90,8 +138,9 @@ struct sweep *sweep_new(struct event_base *base, struct kernel *kernel, struct c
 	sweep->kernel = kernel;
 	sweep->conns = conns;
 	sweep->book = book;
+	sweep->calls = *calls;
+	sweep->arg = arg;
 	evtimer_assign(&sweep->timer, base, on_timer, sweep);
-	arm(sweep, PAUSE_MS);
 	return sweep;
 }
 

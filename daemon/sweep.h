@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Connections that ended without a word: their last holder did not know that it was the last (a
- * fork whose child went on to exec, a table of holders that was full), or its record was lost. The
- * kernel is asked for those that this may be true of, by and by, and what it knows no more at two
- * looks is removed; a process that lives for months would leave one for each. */
+/* Finds connections that have ended unseen: a survey has not met them, no process speaks for them
+ * (or one whose records were lost), and the kernel, asked for this very one, knows nothing of it.
+ */
 #ifndef DAEMON_SWEEP_H
 #define DAEMON_SWEEP_H
 
@@ -10,12 +9,30 @@
 #include "daemon/kernel.h"
 #include "daemon/tally.h"
 
+#include <stdbool.h>
+#include <stdint.h>
+
 struct event_base;
 struct sweep;
 
-/* NULL: no memory. */
+/* Called when one is known to be over or in TIME_WAIT; done() at the end of a walk. */
+struct sweep_calls {
+	void (*time_wait)(void *arg, struct conn *conn);
+	void (*done)(void *arg);
+};
+
 struct sweep *sweep_new(struct event_base *base, struct kernel *kernel, struct conns *conns,
-			struct book *book);
+			struct book *book, const struct sweep_calls *calls, void *arg);
 void sweep_free(struct sweep *sweep);
+
+struct sweep_scope {
+	uint8_t generation; /* what the survey has met */
+	uint64_t before_ms; /* what was so before the survey began */
+	bool time_wait;	    /* it has seen all TIME_WAITs as well */
+};
+
+/* Not while one is under way. soon: somebody waits. */
+void sweep_begin(struct sweep *sweep, const struct sweep_scope *scope, bool soon);
+bool sweep_is_busy(const struct sweep *sweep);
 
 #endif

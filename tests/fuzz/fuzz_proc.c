@@ -111,11 +111,12 @@ static void check_process(const uint8_t *data, size_t size)
 
 /* --- netlink ---------------------------------------------------------------------------------- */
 
-static void take_socket(const struct kernel_socket *socket, void *arg)
+static bool take_socket(const struct kernel_socket *socket, void *arg)
 {
 	(*(unsigned int *)arg)++;
 	fuzz_check(socket->local.family == AF_INET || socket->local.family == AF_INET6);
 	fuzz_check(socket->remote.family == AF_INET || socket->remote.family == AF_INET6);
+	return true;
 }
 
 static void check_netlink(const uint8_t *data, size_t size)
@@ -130,7 +131,8 @@ static void check_netlink(const uint8_t *data, size_t size)
 	answers = (struct fuzz_input){data, data + size};
 	kernel_lookup(kernel, queries, QUERIES);
 	kernel_destroy(kernel, queries, QUERIES);
-	kernel_dump(kernel, take_socket, &taken);
+	kernel_dump(kernel, KERNEL_LIVE | KERNEL_TIME_WAIT, take_socket, &taken);
+	kernel_destroyed(kernel, QUERIES, take_socket, &taken);
 	fuzz_check(taken <= size);
 	kernel_close(kernel);
 }

@@ -58,7 +58,8 @@ tests_fuzz_fuzz_session_LDFLAGS = $(LIBFUZZER)
 tests_fuzz_fuzz_session_LDADD = libdaemon.la
 
 EXTRA_DIST += tests/fuzz/replay.c tests/fuzz/run.sh tests/fuzz/seeds \
-	tests/fuzz/config.dict tests/fuzz/control.dict tests/fuzz/options.dict
+	tests/fuzz/config.dict tests/fuzz/control.dict tests/fuzz/filter.dict \
+	tests/fuzz/options.dict
 
 # FUZZ_SECONDS for each target; FUZZ_TARGETS="config filter" for these only.
 fuzz:

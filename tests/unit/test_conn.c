@@ -83,7 +83,7 @@ static void a_child_that_serves_it_has_it(void **state)
 				   2, &opened),
 			 conn);
 	assert_false(opened);
-	assert_int_equal(conn->pid, 21);
+	assert_int_equal(conn_process(conn)->pid, 21);
 	assert_int_equal(fixture->parent.count, 0);
 	assert_int_equal(fixture->child.count, 1);
 	conn_owner_gone(fixture->conns, &fixture->parent, UINT_MAX);
@@ -102,7 +102,7 @@ static void what_may_have_ended_without_a_word(void **state)
 	atomic_store(&lost, 1);
 	assert_true(conn_may_be_over(conn));
 	fixture->parent.lost = NULL;
-	conn_let_go(conn, &fixture->parent);
+	conn_let_go(fixture->conns, conn, &fixture->parent);
 	assert_true(conn_may_be_over(conn));
 	conn->custody = CUSTODY_WAITING;
 	assert_false(conn_may_be_over(conn));
@@ -123,9 +123,9 @@ static void a_child_that_inherited_it_has_it_once_the_parent_has_let_go(void **s
 
 	record.how = 1;
 	conn_open(fixture->conns, &fixture->child, &record, (struct account){0, 0}, 2, &opened);
-	assert_int_equal(conn->pid, 20);
-	conn_let_go(conn, &fixture->parent);
-	assert_int_equal(conn->pid, 21);
+	assert_int_equal(conn_process(conn)->pid, 20);
+	conn_let_go(fixture->conns, conn, &fixture->parent);
+	assert_int_equal(conn_process(conn)->pid, 21);
 	assert_int_equal(fixture->child.count, 1);
 	conn_remove(fixture->conns, conn);
 	assert_int_equal(fixture->child.count, 0);
@@ -141,7 +141,7 @@ static void an_heir_that_has_gone_inherits_nothing(void **state)
 	record.how = 1;
 	conn_open(fixture->conns, &fixture->child, &record, (struct account){0, 0}, 2, &opened);
 	assert_int_equal(conn_owner_gone(fixture->conns, &fixture->child, UINT_MAX), 0);
-	assert_int_equal(conn->pid, 20);
+	assert_int_equal(conn_process(conn)->pid, 20);
 	assert_int_equal(conn_owner_gone(fixture->conns, &fixture->parent, UINT_MAX), 1);
 	assert_null(conn_find(fixture->conns, 1));
 }
@@ -154,7 +154,7 @@ static void a_stranger_may_not_speak_for_it(void **state)
 	assert_false(conn_speaks_for(conn, &fixture->stranger));
 	assert_true(conn_speaks_for(conn, &fixture->root));
 	assert_null(open_one(fixture, &fixture->stranger, 1));
-	assert_int_equal(conn->pid, 20);
+	assert_int_equal(conn_process(conn)->pid, 20);
 }
 
 static void limits_hold(void **state)
@@ -216,12 +216,12 @@ static void a_walk_survives_removals(void **state)
 	for (uint64_t cookie = 1; cookie <= 4; cookie++)
 		open_one(fixture, &fixture->parent, cookie);
 	conn_walk_begin(fixture->conns, &walk);
-	assert_int_equal(conn_walk_next(&walk)->cookie, 1);
+	assert_int_equal(conn_walk_next(fixture->conns, &walk)->cookie, 1);
 	conn_remove(fixture->conns, conn_find(fixture->conns, 1));
 	conn_remove(fixture->conns, conn_find(fixture->conns, 2));
-	assert_int_equal(conn_walk_next(&walk)->cookie, 3);
+	assert_int_equal(conn_walk_next(fixture->conns, &walk)->cookie, 3);
 	conn_remove(fixture->conns, conn_find(fixture->conns, 4));
-	assert_null(conn_walk_next(&walk));
+	assert_null(conn_walk_next(fixture->conns, &walk));
 	conn_walk_end(fixture->conns, &walk);
 }
 

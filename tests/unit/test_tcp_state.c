@@ -26,6 +26,18 @@ static void case_does_not_matter(void **state)
 	(void)state;
 	assert_int_equal(tcp_state_parse("Time-Wait"), STATE_TIME_WAIT);
 	assert_int_equal(tcp_state_parse("established"), STATE_ESTABLISHED);
+	assert_int_equal(tcp_state_parse("fin_wait_1"), STATE_FIN_WAIT1);
+	assert_int_equal(tcp_state_parse("FinWait2"), STATE_FIN_WAIT2);
+	assert_int_equal(tcp_state_parse("fin-wait1"), STATE_FIN_WAIT1);
+}
+
+static void what_ss_prints(void **state)
+{
+	(void)state;
+	assert_int_equal(tcp_state_parse("ESTAB"), STATE_ESTABLISHED);
+	assert_int_equal(tcp_state_parse("LISTEN"), STATE_LISTEN);
+	assert_int_equal(tcp_state_parse("UNCONN"), STATE_CLOSE);
+	assert_int_equal(tcp_state_parse("SYN-RCV"), STATE_SYN_RECV);
 }
 
 static void unknown_numbers_and_names(void **state)
@@ -39,6 +51,8 @@ static void unknown_numbers_and_names(void **state)
 	assert_int_equal(tcp_state_parse(""), 0);
 	assert_int_equal(tcp_state_parse("TIME"), 0);
 	assert_int_equal(tcp_state_parse("UNKNOWN"), 0);
+	assert_int_equal(tcp_state_parse("--"), 0);
+	assert_int_equal(tcp_state_parse("time wait"), 0);
 }
 
 int main(void)
@@ -47,6 +61,7 @@ int main(void)
 		cmocka_unit_test(names_are_the_kernels_and_ss),
 		cmocka_unit_test(every_name_is_read_back),
 		cmocka_unit_test(case_does_not_matter),
+		cmocka_unit_test(what_ss_prints),
 		cmocka_unit_test(unknown_numbers_and_names),
 	};
 

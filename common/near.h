@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* Which word was meant: the edit distance of short words. */
+#ifndef COMMON_NEAR_H
+#define COMMON_NEAR_H
+
+#include <stddef.h>
+
+/* Levenshtein's distance of the first a_len characters of a to b, for up to 31 characters; 32 for
+ * longer ones. */
+unsigned int near_distance(const char *a, size_t a_len, const char *b);
+
+/* What is too far to be a slip in a word of this length: one slip in a short word, three in others. */
+unsigned int near_limit(size_t len);
+
+#endif

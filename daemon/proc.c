@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/proc.h"
+
+#include <utlist.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What the last second counts for in a rate. */
+#define RATE_WEIGHT 0.3F
+
+struct procs {
+	struct proc *by_key;
+	struct proc_walk *walks;
+};
+
+struct procs *procs_new(void)
+{
+	return calloc(1, sizeof(struct procs));
+}
+
+void procs_free(struct procs *procs)
+{
+	struct proc *proc, *next;
+
+	if (!procs)
+		return;
+	HASH_ITER(hh, procs->by_key, proc, next)
+	{
+		HASH_DEL(procs->by_key, proc);
+		free(proc);
+	}
+	free(procs);
+}
+
+struct proc *proc_get(struct procs *procs, const struct process *process)
+{
+	struct proc_key key = {.pid = process->pid, .start = process->start};
+	struct proc *proc;
+
+	HASH_FIND(hh, procs->by_key, &key, sizeof(key), proc);
+	if (!proc) {
+		proc = calloc(1, sizeof(*proc));
+		if (!proc)
+			return NULL;
+		proc->key = key;
+		HASH_ADD(hh, procs->by_key, key, sizeof(proc->key), proc);
+	}
+	proc->process = *process;
+	return proc_ref(proc);
+}
+
+struct proc *proc_ref(struct proc *proc)
+{
+	proc->references++;
+	return proc;
+}
+
+void proc_put(struct procs *procs, struct proc *proc)
+{
+	struct proc_walk *walk;
+
+	if (!proc || --proc->references)
+		return;
+	DL_FOREACH2(procs->walks, walk, next_walk)
+	{
+		if (walk->next == proc)
+			walk->next = proc->hh.next;
+	}
+	HASH_DEL(procs->by_key, proc);
+	free(proc);
+}
+
+struct proc *proc_find(const struct procs *procs, pid_t pid)
+{
+	struct proc *proc, *found = NULL;
+
+	for (proc = procs->by_key; proc; proc = proc->hh.next)
+		if (proc->key.pid == pid && (!found || proc->key.start > found->key.start))
+			found = proc;
+	return found;
+}
+
+uint64_t census_closes(const struct census *census)
+{
+	uint64_t closes = 0;
+
+	for (unsigned int i = 0; i < SIDE_COUNT; i++)
+		closes += census->closes[i];
+	return closes;
+}
+
+uint32_t census_conns(const struct census *census)
+{
+	uint32_t conns = 0;
+
+	for (unsigned int i = 0; i < STATE_COUNT; i++)
+		conns += i == STATE_LISTEN ? 0 : census->state[i];
+	return conns;
+}
+
+static void rate_tick(float *rate, uint64_t now, uint64_t *before, unsigned int elapsed_ms)
+{
+	float last = (float)(now - *before) * 1000 / (float)elapsed_ms;
+
+	*rate += (last - *rate) * RATE_WEIGHT;
+	if (*rate < 0.05F)
+		*rate = 0;
+	*before = now;
+}
+
+void census_tick(struct census *census, unsigned int elapsed_ms)
+{
+	rate_tick(&census->opens_s, census->opens, &census->opens_before, elapsed_ms);
+	rate_tick(&census->closes_s, census_closes(census), &census->closes_before, elapsed_ms);
+}
+
+void procs_tick(struct procs *procs, unsigned int elapsed_ms)
+{
+	struct proc *proc;
+
+	for (proc = procs->by_key; proc; proc = proc->hh.next)
+		census_tick(&proc->census, elapsed_ms);
+}
+
+void proc_walk_begin(struct procs *procs, struct proc_walk *walk)
+{
+	walk->next = procs->by_key;
+	DL_APPEND2(procs->walks, walk, prev_walk, next_walk);
+}
+
+const struct proc *proc_walk_next(struct proc_walk *walk)
+{
+	struct proc *proc = walk->next;
+
+	if (proc)
+		walk->next = proc->hh.next;
+	return proc;
+}
+
+void proc_walk_end(struct procs *procs, struct proc_walk *walk)
+{
+	DL_DELETE2(procs->walks, walk, prev_walk, next_walk);
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/* The processes of the model: what each has open, has opened and closed. One lives as long as a
+ * session or a connection is its, so a TIME_WAIT keeps the name of a maker that is long gone. */
+#ifndef DAEMON_PROC_H
+#define DAEMON_PROC_H
+
+#include "common/close_decide.h"
+#include "common/tcp_state.h"
+
+#include "daemon/process.h"
+
+#include <uthash.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What is counted of a process, of what is nobody's, and of all. */
+struct census {
+	uint32_t state[STATE_COUNT]; /* connections now */
+	uint64_t opens, closes[SIDE_COUNT];
+	uint64_t opens_before, closes_before; /* at the last tick */
+	float opens_s, closes_s;	      /* per second, of the last few */
+};
+
+struct proc_key {
+	uint64_t start;
+	int64_t pid;
+};
+
+struct proc {
+	struct proc_key key;
+	struct process process;
+	unsigned int sessions; /* it speaks for itself: it is under the shim */
+	unsigned int references;
+	struct census census;
+	UT_hash_handle hh;
+};
+
+struct procs;
+
+struct procs *procs_new(void);
+void procs_free(struct procs *procs);
+
+/* The one with this pid and start; a new one if there is none yet, and what it is now (another
+ * executable since an exec). Adds a reference. NULL: out of memory. */
+struct proc *proc_get(struct procs *procs, const struct process *process);
+struct proc *proc_ref(struct proc *proc);
+/* proc may be NULL. */
+void proc_put(struct procs *procs, struct proc *proc);
+/* NULL: none has this pid. Of several, the one that started last. */
+struct proc *proc_find(const struct procs *procs, pid_t pid);
+
+/* Every second or so: the rates. */
+void procs_tick(struct procs *procs, unsigned int elapsed_ms);
+void census_tick(struct census *census, unsigned int elapsed_ms);
+uint64_t census_closes(const struct census *census);
+/* Of all states but LISTEN. */
+uint32_t census_conns(const struct census *census);
+
+/* A walk over all that survives removals between its steps. */
+struct proc_walk {
+	struct proc *next;
+	struct proc_walk *prev_walk, *next_walk;
+};
+
+void proc_walk_begin(struct procs *procs, struct proc_walk *walk);
+const struct proc *proc_walk_next(struct proc_walk *walk);
+void proc_walk_end(struct procs *procs, struct proc_walk *walk);
+
+#endif

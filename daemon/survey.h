@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* A thread that looks at the system for the loop: all sockets that sock_diag shows, and which
+ * process has which inode among its descriptors. Both take as long as there is much to see, and
+ * whoever looks at another's descriptor (/proc/PID/fd) holds it for that moment, so that a close()
+ * may become his, and linger. The loop must not stand still for either.
+ *
+ * One job at a time; what it finds comes in pieces, by callbacks in the loop. */
+#ifndef DAEMON_SURVEY_H
+#define DAEMON_SURVEY_H
+
+#include "daemon/kernel.h"
+#include "daemon/process.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct event_base;
+struct survey;
+
+struct survey_calls {
+	void (*sockets)(void *arg, const struct kernel_socket *sockets, unsigned int count);
+	/* One of the inodes that were asked for is this process' (of several, the oldest's). */
+	void (*holder)(void *arg, uint64_t inode, const struct process *process);
+	/* The job is done. error: errno of a dump; cpu_us: what it took. */
+	void (*done)(void *arg, int error, uint64_t cpu_us);
+};
+
+/* NULL with errno. */
+struct survey *survey_new(struct event_base *base, const struct survey_calls *calls, void *arg);
+/* Waits for what is under way. */
+void survey_free(struct survey *survey);
+
+bool survey_is_busy(const struct survey *survey);
+/* Begins a job; not while another is under way. what: of enum kernel_dump_what. The kernel's
+ * socket is the thread's until done(). */
+void survey_dump(struct survey *survey, struct kernel *kernel, unsigned int what);
+/* inodes: count of them, sorted; they become the survey's. */
+void survey_holders(struct survey *survey, uint64_t *inodes, unsigned int count);
+
+#endif
