@@ -83,12 +83,11 @@ libcli_la_SOURCES = \
 	daemon/cli_test.c \
 	daemon/cli_watch.c \
 	daemon/filter.c daemon/filter.h \
-	daemon/policy_explain.c daemon/policy_explain.h \
-	daemon/verdict.c daemon/verdict.h
 	daemon/filter_keys.h \
 	daemon/filter_parse.c \
 	daemon/filter_value.c \
-	daemon/policy_explain.c daemon/policy_explain.h
+	daemon/policy_explain.c daemon/policy_explain.h \
+	daemon/verdict.c daemon/verdict.h
 libcli_la_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 
 bin_PROGRAMS += closeside
