@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* doctor: the daemon's verdicts, for people, who paste the remedies, or as JSON. */
+#include "daemon/cli_color.h"
 #include "daemon/cli_control.h"
 #include "daemon/cli_table.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct doctor {
 	enum cli_format format;
 	struct table *table; /* of JSON; NULL: plain */
-	bool colour;
 	unsigned int rows, faults;
 };
 
@@ -46,12 +44,10 @@ static void print_verdict(const struct doctor *doctor, const json_t *row, bool i
 
 	if (doctor->rows)
 		putchar('\n');
-	if (doctor->colour)
-		fputs(is_fault ? "\033[1;31m" : "\033[1m", stdout);
+	fputs(color_on(is_fault ? COLOR_BAD : COLOR_NOTABLE), stdout);
 	fputs(is_fault ? "FAULT " : "info ", stdout);
 	put_text(json_object_get(row, "id"));
-	if (doctor->colour)
-		fputs("\033[0m", stdout);
+	fputs(color_off(is_fault ? COLOR_BAD : COLOR_NOTABLE), stdout);
 	fputs(": ", stdout);
 	put_text(json_object_get(row, "title"));
 	putchar('\n');
@@ -75,16 +71,9 @@ static void on_row(void *arg, json_t *row)
 	doctor->faults += is_fault;
 }
 
-static bool wants_colour(void)
-{
-	const char *no = getenv("NO_COLOR");
-
-	return isatty(STDOUT_FILENO) && !(no && *no);
-}
-
 int cli_doctor(struct cli *cli)
 {
-	struct doctor doctor = {.format = cli->format, .colour = wants_colour()};
+	struct doctor doctor = {.format = cli->format};
 	int code;
 
 	if (cli->format != FORMAT_PLAIN) {

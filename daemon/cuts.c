@@ -31,7 +31,7 @@ static struct cut *place_of(struct cuts *cuts, const struct process *process)
 }
 
 void cuts_note(struct cuts *cuts, const struct process *process, const struct wire_record *record,
-	       uint64_t now_ms)
+	       const char *policy, uint64_t now_ms)
 {
 	struct cut *cut;
 
@@ -47,5 +47,5 @@ void cuts_note(struct cuts *cuts, const struct process *process, const struct wi
 	cut->local = record->local;
 	cut->remote = record->remote;
 	cut->role = record->role;
-	cut->policy = record->policy;
+	cut->policy = *policy ? policy : NULL;
 }

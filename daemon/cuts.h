@@ -24,7 +24,7 @@ struct cut {
 	uint64_t unread, unsent;       /* bytes */
 	struct endpoint local, remote; /* of the last */
 	uint8_t role;
-	uint32_t policy; /* its id */
+	const char *policy; /* that has it, in the book; NULL: none */
 };
 
 struct cuts {
@@ -33,6 +33,6 @@ struct cuts {
 
 /* A close that was not handed over. Nothing is noted of one that is no cut. */
 void cuts_note(struct cuts *cuts, const struct process *process, const struct wire_record *record,
-	       uint64_t now_ms);
+	       const char *policy, uint64_t now_ms);
 
 #endif

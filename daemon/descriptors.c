@@ -79,8 +79,7 @@ bool descriptors_look(struct descriptors *descriptors, const struct proc *proc, 
 	return true;
 }
 
-/* Does it have anything open that we know of? */
-static bool is_live(const struct proc *proc)
+bool descriptors_is_live(const struct proc *proc)
 {
 	uint32_t time_waits = proc->census.state[STATE_TIME_WAIT];
 
@@ -105,7 +104,7 @@ void descriptors_tick(struct descriptors *descriptors, uint64_t now_ms)
 			descriptors->walking = false;
 			return;
 		}
-		if (!is_live(proc))
+		if (!descriptors_is_live(proc))
 			continue;
 		descriptors_look(descriptors, proc, now_ms, &found, &since_ms);
 		looks++;

@@ -19,6 +19,9 @@ struct descriptors *descriptors_new(struct procs *procs,
 				    bool (*few)(uint64_t used, uint64_t limit));
 void descriptors_free(struct descriptors *descriptors);
 
+/* Does it have anything open that we know of? */
+bool descriptors_is_live(const struct proc *proc);
+
 void descriptors_tick(struct descriptors *descriptors, uint64_t now_ms);
 
 /* Looks at it now; true: it is near its limit. *since_ms: for how long, as far as it was seen. */

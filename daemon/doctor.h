@@ -96,7 +96,7 @@ struct doctor_process {
 /* Of one program, however many processes: a short-lived client has a new one each time. */
 struct doctor_maker {
 	struct doctor_who who; /* pid 0: several processes */
-	unsigned int processes;
+	bool several;
 	struct doctor_pile time_waits;
 };
 

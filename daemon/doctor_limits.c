@@ -158,8 +158,8 @@ static void say_maker(struct judging *judging, const struct doctor_maker *maker)
 
 	if (who->pid)
 		snprintf(which, sizeof(which), "[%d]", (int)who->pid);
-	else if (maker->processes > 1)
-		snprintf(which, sizeof(which), ", %u processes", maker->processes);
+	else if (maker->several)
+		snprintf(which, sizeof(which), ", several processes");
 	verdict_evidence(judging->verdict, "%s made by %s%s: %s",
 			 verdict_number(maker->time_waits.count, number, sizeof(number)),
 			 doctor_name_is_plain(who->program) ? who->program : "?", which,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/record.h"
 
+#include "daemon/cuts.h"
 #include "daemon/retire.h"
 
 #include "common/close_decide.h"
@@ -166,6 +167,9 @@ static void take_close(const struct record_context *context, const struct wire_r
 		conn = NULL; /* one of the two lies, maybe the other: it is booked, and no more */
 	if (record->patience == PATIENCE_SPARED)
 		BOOK_ADD(context->book, account, outcomes[OUTCOME_NOT_WAITED], 1);
+	if (record->unread && record->action != CLOSE_HAND_OVER && context->cuts)
+		cuts_note(context->cuts, &context->owner->process, record,
+			  context->book->policy[account.policy].name, wire_now_ms());
 	if (record->unread && record->action != CLOSE_HAND_OVER)
 		BOOK_ADD(context->book, account, unread_bytes, record->unread);
 	if (custody_program_closed(context->custody, context->client, record->cookie))

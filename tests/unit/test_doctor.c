@@ -58,8 +58,8 @@ static void make_healthy(struct scene *scene)
 	pool->who = (struct doctor_who){.pid = 200, .program = "app", .alive = true};
 	pool->conns = 300;
 	pile_up(&pool->pile[PLIGHT_FIN_WAIT2], false, v4(2, 5432), 4);
-	scene->maker[0] = (struct doctor_maker){.who = web->who, .processes = 1};
-	scene->maker[1] = (struct doctor_maker){.who = pool->who, .processes = 9};
+	scene->maker[0] = (struct doctor_maker){.who = web->who};
+	scene->maker[1] = (struct doctor_maker){.who = pool->who, .several = true};
 	scene->maker[1].who.pid = 0;
 	pile_up(&scene->maker[1].time_waits, false, v4(2, 5432), 900);
 	scene->listener[0] = (struct doctor_listener){
@@ -612,7 +612,7 @@ static void harmless_says_how_much(void **state)
 					    "7 MB, far from any limit");
 	assert_true(says(verdict, "21 % of tcp_max_tw_buckets"));
 	assert_true(says(verdict, "27,100 made by nginx[100]: port 80 (27100)"));
-	assert_true(says(verdict, "900 made by app, 9 processes: 10.77.0.2:5432 (900)"));
+	assert_true(says(verdict, "900 made by app, several processes: 10.77.0.2:5432 (900)"));
 }
 
 static void ports_have_a_time(void **state)
