@@ -222,6 +222,8 @@ static void do_job(struct survey *survey, enum job job)
 		hand_in_sockets(survey);
 	} else {
 		survey->found = 0;
+		qsort(survey->inodes, survey->inode_count, sizeof(survey->inodes[0]),
+		      compare_inodes);
 		look_at_processes(survey);
 		free(survey->inodes);
 		survey->inodes = NULL;

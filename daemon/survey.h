@@ -34,7 +34,7 @@ bool survey_is_busy(const struct survey *survey);
 /* Begins a job; not while another is under way. what: of enum kernel_dump_what. The kernel's
  * socket is the thread's until done(). */
 void survey_dump(struct survey *survey, struct kernel *kernel, unsigned int what);
-/* inodes: count of them, sorted; they become the survey's. */
+/* inodes: count of them; they become the survey's. */
 void survey_holders(struct survey *survey, uint64_t *inodes, unsigned int count);
 
 #endif
