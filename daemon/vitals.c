@@ -34,7 +34,7 @@ void vitals_take_counters(struct vitals *vitals, const uint64_t counters[PROBE_C
 {
 	struct sample *sample;
 
-	if (is_new || vitals->count == 0) {
+	if (is_new || vitals->count < 2) { /* growth needs two */
 		if (vitals->count)
 			vitals->last = (vitals->last + 1) % VITALS_SECONDS;
 		if (vitals->count < VITALS_SECONDS)

@@ -185,6 +185,22 @@ static void growth_is_known_for_a_window(void **state)
 	vitals_free(vitals);
 }
 
+static void growth_is_known_at_once(void **state)
+{
+	struct vitals *vitals = vitals_new(1000);
+
+	(void)state;
+	assert_non_null(vitals);
+	memset(counters, 0, sizeof(counters));
+	counters[PROBE_LISTEN_OVERFLOWS] = vitals_now(vitals, PROBE_LISTEN_OVERFLOWS) + 5;
+	vitals_take_counters(vitals, counters, 1100, false);
+	assert_int_equal(vitals_grown(vitals, PROBE_LISTEN_OVERFLOWS, 30000, 1100), 5);
+	counters[PROBE_LISTEN_OVERFLOWS] += 2;
+	vitals_take_counters(vitals, counters, 1200, false);
+	assert_int_equal(vitals_grown(vitals, PROBE_LISTEN_OVERFLOWS, 30000, 1200), 7);
+	vitals_free(vitals);
+}
+
 static void a_state_has_a_beginning(void **state)
 {
 	struct vitals *vitals = fresh(1000000);
@@ -252,6 +268,7 @@ int main(void)
 		cmocka_unit_test(our_own_descriptors_are_counted),
 		cmocka_unit_test(a_listener_is_found),
 		cmocka_unit_test(growth_is_known_for_a_window),
+		cmocka_unit_test(growth_is_known_at_once),
 		cmocka_unit_test(a_state_has_a_beginning),
 		cmocka_unit_test(drops_come_in_runs),
 	};
