@@ -503,6 +503,7 @@ void follow_refresh(struct follow *follow, struct follow_waiter *waiter)
 	uint64_t now = wire_now_ms();
 
 	if (follow->phase == IDLE && !follow->first &&
+	    !conns_census(follow->parts.conns)->state[0] &&
 	    !is_due(follow, now, FRESH_MS, FRESH_SHARE)) {
 		drain_destroyed(follow);
 		waiter->ready(waiter);

@@ -43,8 +43,8 @@ bool publish_find(uint32_t word, const struct slot_info *info, struct policy_ter
 	return rules_find(&subject, terms, policy);
 }
 
-bool publish_open(int fd, uint32_t word, uint64_t cookie, const struct slot_info *info,
-		  struct policy_terms *terms)
+bool publish_open(int fd, uint32_t word, uint64_t cookie, unsigned int state,
+		  const struct slot_info *info, struct policy_terms *terms)
 {
 	struct wire_record record;
 	uint32_t policy;
@@ -52,6 +52,7 @@ bool publish_open(int fd, uint32_t word, uint64_t cookie, const struct slot_info
 
 	record_init(&record, fd, word, cookie, info);
 	record.type = WIRE_OPEN;
+	record.state = (uint8_t)state;
 	record.how = word & SLOT_INHERITED ? 1 : 0;
 	if (found)
 		record_terms(&record, terms, policy);
@@ -89,7 +90,7 @@ void publish_all(void)
 		slot = slot_at(fd);
 		slot_load_info(slot, &info);
 		cookie = atomic_load(&slot->cookie);
-		publish_open(fd, word, cookie, &info, &terms);
+		publish_open(fd, word, cookie, 0, &info, &terms);
 		take_back(fd, word, cookie, &info);
 	}
 }

@@ -22,8 +22,8 @@ bool publish_find(uint32_t word, const struct slot_info *info, struct policy_ter
 		  uint32_t *policy);
 
 /* This process holds this connection. Returns whether a policy matches, and what it says. */
-bool publish_open(int fd, uint32_t word, uint64_t cookie, const struct slot_info *info,
-		  struct policy_terms *terms);
+bool publish_open(int fd, uint32_t word, uint64_t cookie, unsigned int state,
+		  const struct slot_info *info, struct policy_terms *terms);
 
 /* Everything that is open, to a daemon that does not know it yet. */
 void publish_all(void);

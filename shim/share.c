@@ -97,7 +97,7 @@ void share_received(int fd, bool peeked, struct fork_mark mark)
 	slot_fill(fd, word, cookie, &info, false);
 	if (share_copied_since(fd, mark))
 		holder_pin(cookie);
-	publish_open(fd, word, cookie, &info, &terms);
+	publish_open(fd, word, cookie, 0, &info, &terms);
 out:
 	errno = saved;
 }

@@ -32,7 +32,7 @@ enum { EXIT_MAX = 256, EXIT_MS = 50 };
 
 /* --- opening ---------------------------------------------------------------------------------- */
 
-void steer_opened(int fd, uint32_t flags, const struct endpoint *local,
+void steer_opened(int fd, uint32_t flags, unsigned int state, const struct endpoint *local,
 		  const struct endpoint *remote, struct fork_mark mark)
 {
 	struct slot_info info = {.remote = *remote};
@@ -51,7 +51,7 @@ void steer_opened(int fd, uint32_t flags, const struct endpoint *local,
 	slot_fill(fd, word, cookie, &info, !(flags & SLOT_SERVER));
 	if (share_copied_since(fd, mark) || flags & SLOT_SHARED)
 		holder_pin(cookie);
-	if (publish_open(fd, word, cookie, &info, &terms))
+	if (publish_open(fd, word, cookie, state, &info, &terms))
 		apply_opened(fd, &terms);
 }
 

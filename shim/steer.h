@@ -14,9 +14,9 @@
 
 struct libc_calls;
 
-/* Files what connect() or accept() has given us, applies its policy's options and publishes it.
- * local may be NULL: it is asked for. mark was taken before the call. */
-void steer_opened(int fd, uint32_t flags, const struct endpoint *local,
+/* Files what connect() or accept() has given us, in this state, applies its policy's options and
+ * publishes it. local may be NULL: it is asked for. mark was taken before the call. */
+void steer_opened(int fd, uint32_t flags, unsigned int state, const struct endpoint *local,
 		  const struct endpoint *remote, struct fork_mark mark);
 
 /* Before a descriptor's real close (or dup2 over it...): does what the policy says. */

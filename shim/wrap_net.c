@@ -175,7 +175,8 @@ int connect_by(const struct libc_calls *next, int fd, const struct sockaddr *add
 	/* Interrupted, it goes on by itself as if it had not been to wait. */
 	if (result == 0 || errno == EINPROGRESS || errno == EINTR) {
 		saved = errno;
-		steer_opened(fd, slot_word(fd) & kept, NULL, &remote, mark);
+		steer_opened(fd, slot_word(fd) & kept,
+			     result == 0 ? STATE_ESTABLISHED : STATE_SYN_SENT, NULL, &remote, mark);
 		errno = saved;
 	}
 	return result;
@@ -210,7 +211,7 @@ static void accepted(int listener, int fd, const struct sockaddr_storage *addr, 
 		return;
 	slot_load_info(slot, &info);
 	wildcard = !info.local.family || endpoint_is_any(&info.local);
-	steer_opened(fd, SLOT_SERVER | (slot_word(listener) & SLOT_APP_LINGER),
+	steer_opened(fd, SLOT_SERVER | (slot_word(listener) & SLOT_APP_LINGER), STATE_ESTABLISHED,
 		     wildcard ? NULL : &info.local, &remote, mark);
 }
 

@@ -158,7 +158,7 @@ start b hold4 "$python" "$wire_dir/actor.py" connect "$A4" 8019 1 text:hello hol
 start b hold6 "$python" "$wire_dir/actor.py" connect "$A6" 8009 1 text:hello hold
 start b holdm "$python" "$wire_dir/actor.py" connect "$A4" 8009 1 text:hello hold
 shown() {
-	ctl a conns | jq -r '"\(.local) \(.remote)"' | sed 's/:[0-9]*$//' | sort >"$dir/shown"
+	ctl a conns | jq -r 'select(.shim) | "\(.local) \(.remote)"' | sed 's/:[0-9]*$//' | sort >"$dir/shown"
 	[ "$(wc -l <"$dir/shown")" -ge 3 ]
 }
 wait_for 10 shown
