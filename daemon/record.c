@@ -131,6 +131,10 @@ static unsigned int state_after(const struct wire_record *record)
 	case STATE_LAST_ACK:
 	case STATE_TIME_WAIT:
 		return record->state;
+	case STATE_CLOSE:
+		/* Shut down before, and both FINs have passed: the TIME_WAIT is the kernel's
+		 * already. */
+		return record->side == SIDE_US ? STATE_TIME_WAIT : 0;
 	default:
 		return 0;
 	}
