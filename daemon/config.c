@@ -51,6 +51,7 @@ const struct config_limit config_limits[CONFIG_LIMITS] = {
 	{"sessions", offsetof(struct config, sessions_max), LIMIT_SESSIONS, 1, 1000000},
 	{"sessions-per-user", offsetof(struct config, sessions_per_user), LIMIT_SESSIONS_USER, 1,
 	 1000000},
+	{"namespaces", offsetof(struct config, namespaces), LIMIT_NAMESPACES, 1, LIMIT_NAMESPACES},
 };
 
 static unsigned int *limit_value(const struct config_limit *limit, struct config *config)

@@ -2,6 +2,7 @@
 # tests link as well.
 noinst_LTLIBRARIES += libconfig.la libcli.la libdaemon.la
 libdaemon_la_SOURCES = \
+	daemon/adopt.c daemon/adopt.h \
 	daemon/caps.c daemon/caps.h \
 	daemon/closer.c daemon/closer.h \
 	daemon/conn.c daemon/conn.h \
@@ -21,6 +22,7 @@ libdaemon_la_SOURCES = \
 	daemon/ending.c daemon/ending.h \
 	daemon/follow.c daemon/follow.h \
 	daemon/filter_conn.c daemon/filter_conn.h \
+	daemon/freed.c daemon/freed.h \
 	daemon/guardian.c daemon/guardian.h \
 	daemon/held.c daemon/held.h \
 	daemon/inbox.c daemon/inbox.h \
@@ -29,7 +31,9 @@ libdaemon_la_SOURCES = \
 	daemon/listen.c daemon/listen.h \
 	daemon/log.c daemon/log.h \
 	daemon/loop.c daemon/loop.h \
+	daemon/netns.c daemon/netns.h \
 	daemon/notify.c daemon/notify.h \
+	daemon/opener.c daemon/opener.h \
 	daemon/page.c daemon/page.h \
 	daemon/patience.c daemon/patience.h \
 	daemon/probe.c daemon/probe.h \
@@ -68,9 +72,12 @@ libcli_la_SOURCES = \
 	daemon/cli_args.c daemon/cli_args.h \
 	daemon/cli_color.c daemon/cli_color.h \
 	daemon/cli_command.c daemon/cli_run.h \
+	daemon/cli_completion.c daemon/cli_completion.h \
+	daemon/cli_completion_shell.c \
 	daemon/cli_conns.c daemon/cli_conns.h \
 	daemon/cli_control.c daemon/cli_control.h \
 	daemon/cli_doctor.c \
+	daemon/cli_explain.c \
 	daemon/cli_filter.c daemon/cli_filter.h \
 	daemon/cli_options.c \
 	daemon/cli_output.c daemon/cli_output.h \
@@ -84,6 +91,8 @@ libcli_la_SOURCES = \
 	daemon/cli_table.c daemon/cli_table.h \
 	daemon/cli_test.c \
 	daemon/cli_watch.c \
+	daemon/explain.c daemon/explain.h \
+	daemon/explain_table.c \
 	daemon/filter.c daemon/filter.h \
 	daemon/filter_keys.h \
 	daemon/filter_parse.c \

@@ -318,7 +318,7 @@ static bool make_stores(struct loop *loop)
 	if (!loop->users || !loop->events || !loop->base || !loop->book || !loop->conns ||
 	    !loop->patience || !loop->closer)
 		return false;
-	loop->kernel = kernel_open();
+	loop->kernel = kernel_open(-1);
 	if (!loop->kernel) {
 		log_error("sock_diag: %m");
 		return false;
@@ -334,8 +334,8 @@ static bool follow(struct loop *loop)
 		.base = loop->base,
 		.book = loop->book,
 		.conns = loop->conns,
-		.kernel = loop->kernel,
 		.retire = loop->retire,
+		.opener = loop->options->opener_fd,
 		.config = &loop->config,
 	};
 

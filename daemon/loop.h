@@ -15,6 +15,7 @@ struct loop_options {
 	const char *config_path;
 	const struct config *config; /* what the guardian read: for when the file is broken now */
 	int session_fd, control_fd;  /* listening */
+	int opener_fd;		     /* -1: none */
 	struct pulse *pulse;
 	pid_t private_pid; /* 0: not private */
 };

@@ -20,9 +20,10 @@ enum {
 	PIECE = 256,	 /* sockets */
 	PIECES_MAX = 64, /* that wait for the loop; then the thread waits */
 	PIECES_AT_ONCE = 8,
+	NAMESPACES_MAX = 256,
 };
 
-enum job { JOB_NONE, JOB_DUMP, JOB_HOLDERS, JOB_QUIT };
+enum job { JOB_NONE, JOB_DUMP, JOB_HOLDERS, JOB_NAMESPACES, JOB_QUIT };
 
 /* What was found: sockets, or one holder. */
 struct piece {
@@ -39,11 +40,13 @@ struct survey {
 	struct event wake;
 	int fd; /* eventfd */
 	pthread_t thread;
-	bool busy; /* the loop's: a job is under way */
+	bool busy;	 /* the loop's: a job is under way */
+	bool namespaces; /* and this is the one */
 	/* Of the job; the thread's until it is done. */
 	struct kernel *kernel;
 	unsigned int what;
 	uint64_t *inodes;
+	bool *is_found; /* of each */
 	unsigned int inode_count, found;
 	struct piece *filling;
 	/* Shared, under the lock: */
@@ -124,16 +127,24 @@ static int compare_inodes(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* "socket:[4242]" */
-static bool is_wanted(const struct survey *survey, const char *link, uint64_t *inode)
+/* "socket:[4242]". Several may hold it: the first one found has it. */
+static bool is_wanted(struct survey *survey, const char *link, uint64_t *inode)
 {
+	const uint64_t *wanted;
 	char *end;
 
 	if (strncmp(link, "socket:[", 8) != 0)
 		return false;
 	*inode = strtoull(link + 8, &end, 10);
-	return *end == ']' &&
-	       bsearch(inode, survey->inodes, survey->inode_count, sizeof(*inode), compare_inodes);
+	if (*end != ']')
+		return false;
+	wanted =
+		bsearch(inode, survey->inodes, survey->inode_count, sizeof(*inode), compare_inodes);
+	if (!wanted || survey->is_found[wanted - survey->inodes])
+		return false;
+	survey->is_found[wanted - survey->inodes] = true;
+	survey->found++;
+	return true;
 }
 
 static void hand_in_holder(struct survey *survey, uint64_t inode, const struct process *who)
@@ -150,6 +161,15 @@ static void hand_in_holder(struct survey *survey, uint64_t inode, const struct p
 	piece->process = process;
 	piece->inode = inode;
 	hand_in(survey, piece);
+}
+
+static uint64_t namespace_of(pid_t pid)
+{
+	char path[32];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)pid);
+	return stat(path, &st) == 0 ? st.st_ino : 0;
 }
 
 static void look_at_process(struct survey *survey, pid_t pid)
@@ -180,7 +200,6 @@ static void look_at_process(struct survey *survey, pid_t pid)
 		if (!process.pid)
 			process_read(&process, pid, st.st_uid);
 		hand_in_holder(survey, inode, &process);
-		survey->found++;
 	}
 	closedir(fds);
 }
@@ -191,9 +210,11 @@ static void look_at_processes(struct survey *survey)
 	const struct dirent *entry;
 	DIR *proc = opendir("/proc");
 
-	if (!proc)
-		return;
-	while (survey->found < survey->inode_count && (entry = readdir(proc))) {
+	qsort(survey->inodes, survey->inode_count, sizeof(survey->inodes[0]), compare_inodes);
+	survey->found = 0;
+	survey->is_found = calloc(survey->inode_count, sizeof(survey->is_found[0]));
+	while (proc && survey->is_found && survey->found < survey->inode_count &&
+	       (entry = readdir(proc))) {
 		int pid = atoi(entry->d_name);
 
 		if (pid > 0 && pid != getpid())
@@ -201,7 +222,33 @@ static void look_at_processes(struct survey *survey)
 		if (is_to_quit(survey))
 			break;
 	}
-	closedir(proc);
+	free(survey->is_found);
+	if (proc)
+		closedir(proc);
+}
+
+/* Each once. */
+static void look_at_namespaces(struct survey *survey)
+{
+	uint64_t seen[NAMESPACES_MAX];
+	unsigned int count = 0, i;
+	const struct dirent *entry;
+	DIR *proc = opendir("/proc");
+
+	seen[count++] = namespace_of(getpid());
+	while (proc && count < NAMESPACES_MAX && (entry = readdir(proc))) {
+		struct process process = {.pid = atoi(entry->d_name)};
+		uint64_t inode = process.pid > 0 ? namespace_of(process.pid) : 0;
+
+		for (i = 0; i < count && seen[i] != inode; i++)
+			;
+		if (!inode || i < count)
+			continue;
+		seen[count++] = inode;
+		hand_in_holder(survey, inode, &process);
+	}
+	if (proc)
+		closedir(proc);
 }
 
 static uint64_t thread_cpu_us(void)
@@ -220,10 +267,9 @@ static void do_job(struct survey *survey, enum job job)
 	if (job == JOB_DUMP) {
 		error = kernel_dump(survey->kernel, survey->what, take_socket, survey);
 		hand_in_sockets(survey);
+	} else if (job == JOB_NAMESPACES) {
+		look_at_namespaces(survey);
 	} else {
-		survey->found = 0;
-		qsort(survey->inodes, survey->inode_count, sizeof(survey->inodes[0]),
-		      compare_inodes);
 		look_at_processes(survey);
 		free(survey->inodes);
 		survey->inodes = NULL;
@@ -310,7 +356,9 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 	if (read(fd, &count, sizeof(count)) < 0)
 		return;
 	for (int i = 0; i < PIECES_AT_ONCE && (piece = next_piece(survey)); i++) {
-		if (piece->process)
+		if (piece->process && survey->namespaces)
+			survey->calls.namespace(survey->arg, piece->inode, piece->process->pid);
+		else if (piece->process)
 			survey->calls.holder(survey->arg, piece->inode, piece->process);
 		else
 			survey->calls.sockets(survey->arg, piece->sockets, piece->count);
@@ -330,6 +378,7 @@ bool survey_is_busy(const struct survey *survey)
 static void begin(struct survey *survey, enum job job)
 {
 	survey->busy = true;
+	survey->namespaces = job == JOB_NAMESPACES;
 	pthread_mutex_lock(&survey->lock);
 	survey->job = job;
 	pthread_cond_signal(&survey->changed);
@@ -341,6 +390,11 @@ void survey_dump(struct survey *survey, struct kernel *kernel, unsigned int what
 	survey->kernel = kernel;
 	survey->what = what;
 	begin(survey, JOB_DUMP);
+}
+
+void survey_namespaces(struct survey *survey)
+{
+	begin(survey, JOB_NAMESPACES);
 }
 
 void survey_holders(struct survey *survey, uint64_t *inodes, unsigned int count)

@@ -9,6 +9,7 @@ UNIT_TESTS += \
 	tests/unit/test_custody_judge \
 	tests/unit/test_doctor \
 	tests/unit/test_endpoint \
+	tests/unit/test_explain \
 	tests/unit/test_filter \
 	tests/unit/test_forks \
 	tests/unit/test_glob \

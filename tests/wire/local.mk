@@ -39,6 +39,8 @@ WIRE_TESTS += \
 	tests/wire/test-self.sh \
 	tests/wire/test-report.sh \
 	tests/wire/test-missed.sh \
+	tests/wire/test-unshimmed.sh \
+	tests/wire/test-namespaces.sh \
 	tests/wire/test-service.sh \
 	tests/wire/test-demo.sh \
 	tests/wire/test-close-cost.sh
