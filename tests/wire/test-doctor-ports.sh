@@ -57,7 +57,7 @@ check "with the old one it is back" wait_for 20 finds ports-running-out
 paste_remedy ports-running-out '^sysctl -w net.ipv4.tcp_tw_reuse=1'
 cured ports-running-out
 start a again "$python" "$dir/busy.py" "$B4" 9001 0 150 2
-check "with tcp_tw_reuse, 300 more connections" wait_for 30 said again done
+check "with tcp_tw_reuse, 300 more connections" wait_for 30 said again "done"
 is 300 "$(grep -c '^fine$' "$dir/again.log")" "none of them fails"
 stop again
 stop busy
