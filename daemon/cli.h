@@ -8,7 +8,7 @@
 
 enum cli_exit {
 	CLI_FINE = 0,
-	CLI_FINDING = 1, /* `policy check` found something wrong, `ps` no such process */
+	CLI_FINDING = 1, /* `policy check`, `doctor`: something is wrong; `ps`: no such process */
 	CLI_USAGE = 2,
 	CLI_NO_DAEMON = 3,
 	CLI_FAILED = 4,
@@ -77,6 +77,7 @@ int cli_status(struct cli *cli);
 int cli_ps(struct cli *cli);
 int cli_top(struct cli *cli);
 int cli_conns(struct cli *cli);
+int cli_doctor(struct cli *cli);
 int cli_watch(struct cli *cli);
 int cli_explain(struct cli *cli);
 int cli_completion(struct cli *cli);

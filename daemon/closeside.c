@@ -18,6 +18,7 @@
  *   cli_conns.c        conns
  *   cli_watch.c        watch
  *   cli_filter.c         the filter of both, and where it is wrong
+ *   cli_doctor.c       doctor
  *   cli_explain.c      explain
  *   cli_completion.c   completion: a script for a shell
  *   cli_completion_shell.c  what is the shell's own in it
@@ -49,6 +50,8 @@ static const struct cli_command commands[] = {
 	 cli_conns},
 	{"watch", "[-f plain|jsonl] [FILTER]", "a line for each change of a connection's state", 0,
 	 -1, OPT(OPT_FORMAT), cli_watch},
+	{"doctor", "[-f FORMAT]", "what is wrong, since when, and what to paste against it", 0, 0,
+	 OPT(OPT_FORMAT), cli_doctor},
 	{"explain", "[-f FORMAT] [WORD...]",
 	 "what a state, an error or a verdict means, and what to do", 0, 8, OPT(OPT_FORMAT),
 	 cli_explain},

@@ -24,6 +24,8 @@ struct config {
 	unsigned int sessions_per_user;	  /* 5000; root is not limited by it */
 	unsigned int namespaces;	  /* 64; 1: only the daemon's own */
 
+	uint32_t doctor_patience_ms; /* doctor { patience }: 30 s */
+
 	char group[CONFIG_GROUP_MAX]; /* group = "adm": may read the control socket; "": none */
 };
 

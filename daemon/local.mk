@@ -11,7 +11,14 @@ libdaemon_la_SOURCES = \
 	daemon/control.c daemon/control.h \
 	daemon/custody.c daemon/custody.h \
 	daemon/custody_judge.c daemon/custody_judge.h \
+	daemon/cuts.c daemon/cuts.h \
 	daemon/deadman.c daemon/deadman.h \
+	daemon/descriptors.c daemon/descriptors.h \
+	daemon/doctor.c daemon/doctor.h \
+	daemon/doctor_gather.c daemon/doctor_gather.h \
+	daemon/doctor_limits.c \
+	daemon/doctor_run.c daemon/doctor_run.h \
+	daemon/doctor_words.c daemon/doctor_words.h \
 	daemon/ending.c daemon/ending.h \
 	daemon/follow.c daemon/follow.h \
 	daemon/filter_conn.c daemon/filter_conn.h \
@@ -29,6 +36,7 @@ libdaemon_la_SOURCES = \
 	daemon/opener.c daemon/opener.h \
 	daemon/page.c daemon/page.h \
 	daemon/patience.c daemon/patience.h \
+	daemon/probe.c daemon/probe.h \
 	daemon/proc.c daemon/proc.h \
 	daemon/process.c daemon/process.h \
 	daemon/pulse.h \
@@ -42,6 +50,7 @@ libdaemon_la_SOURCES = \
 	daemon/sweep.c daemon/sweep.h \
 	daemon/tally.c daemon/tally.h \
 	daemon/user.c daemon/user.h \
+	daemon/vitals.c daemon/vitals.h \
 	daemon/welcome.c daemon/welcome.h
 libdaemon_la_CFLAGS = $(AM_CFLAGS) -pthread
 libdaemon_la_CPPFLAGS = $(AM_CPPFLAGS) \
@@ -67,6 +76,7 @@ libcli_la_SOURCES = \
 	daemon/cli_completion_shell.c \
 	daemon/cli_conns.c daemon/cli_conns.h \
 	daemon/cli_control.c daemon/cli_control.h \
+	daemon/cli_doctor.c \
 	daemon/cli_explain.c \
 	daemon/cli_filter.c daemon/cli_filter.h \
 	daemon/cli_grid.c daemon/cli_grid.h \
@@ -96,7 +106,8 @@ libcli_la_SOURCES = \
 	daemon/top_conn.c daemon/top_conn.h \
 	daemon/top_feed.c daemon/top_feed.h \
 	daemon/top_list.c daemon/top_list.h \
-	daemon/top_view.c
+	daemon/top_view.c \
+	daemon/verdict.c daemon/verdict.h
 libcli_la_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 
 bin_PROGRAMS += closeside

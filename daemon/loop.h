@@ -43,6 +43,7 @@ struct loop {
 	struct sessions *sessions;
 	struct control *control;
 	struct follow *follow;
+	struct doctor_watch *doctor;
 	unsigned int watchers; /* clients of the control socket that watch */
 	struct loop_events *events;
 	uint64_t started_ms;
