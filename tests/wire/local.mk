@@ -84,6 +84,7 @@ WIRE_SANITIZED = \
 	tests/wire/test-simultaneous.sh \
 	tests/wire/test-options.sh \
 	tests/wire/test-report.sh \
+	tests/wire/test-filter.sh \
 	tests/wire/test-eof-readers.sh
 
 EXTRA_DIST += \
