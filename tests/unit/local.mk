@@ -19,6 +19,7 @@ UNIT_TESTS += \
 	tests/unit/test_process \
 	tests/unit/test_races \
 	tests/unit/test_record \
+	tests/unit/test_screen \
 	tests/unit/test_shim \
 	tests/unit/test_slots \
 	tests/unit/test_tally \
