@@ -9,7 +9,7 @@
  * longer ones. */
 unsigned int near_distance(const char *a, size_t a_len, const char *b);
 
-/* What is too far to be a slip in a word of this length: one slip in a short word, three in others. */
+/* The first distance that is no slip any more: one slip in a short word, three in others. */
 unsigned int near_limit(size_t len);
 
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "common/tcp_state.h"
 
-#include <ctype.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -51,6 +50,11 @@ static bool is_filler(char c)
 	return c == '-' || c == '_';
 }
 
+static char lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
 /* TIME_WAIT, time-wait and TimeWait are the same. */
 static bool same_name(const char *a, const char *b)
 {
@@ -59,7 +63,7 @@ static bool same_name(const char *a, const char *b)
 			a++;
 		while (is_filler(*b))
 			b++;
-		if (tolower((unsigned char)*a) != tolower((unsigned char)*b))
+		if (lower(*a) != lower(*b))
 			return false;
 		if (!*a)
 			return true;

@@ -34,3 +34,18 @@ uninstall-local:
 	fi
 
 nodist_systemdsystemunit_DATA = conf/closeside.service
+
+# For shells. Made by the program itself; what is built for another machine cannot run here.
+if RUN_BUILT
+bashcompletiondir = $(datadir)/bash-completion/completions
+zshcompletiondir = $(datadir)/zsh/site-functions
+nodist_bashcompletion_DATA = conf/completions/closeside
+nodist_zshcompletion_DATA = conf/completions/_closeside
+CLEANFILES += $(nodist_bashcompletion_DATA) $(nodist_zshcompletion_DATA)
+
+conf/completions/closeside: closeside$(EXEEXT)
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && ./closeside completion bash >$@.tmp && mv $@.tmp $@
+
+conf/completions/_closeside: closeside$(EXEEXT)
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && ./closeside completion zsh >$@.tmp && mv $@.tmp $@
+endif

@@ -8,7 +8,7 @@
 
 enum cli_exit {
 	CLI_FINE = 0,
-	CLI_FINDING = 1, /* `policy check` found something wrong, `ps` no such process */
+	CLI_FINDING = 1, /* `policy check`, `doctor`: something is wrong; `ps`: no such process */
 	CLI_USAGE = 2,
 	CLI_NO_DAEMON = 3,
 	CLI_FAILED = 4,
@@ -67,12 +67,20 @@ struct cli_command {
 	int (*run)(struct cli *cli);
 };
 
+/* All subcommands; those with the same first word are beside each other. */
+const struct cli_command *cli_commands(size_t *count);
+/* OPT() bits, with those that are always there. */
+unsigned int cli_options_of(const struct cli_command *command);
+
 int cli_run(struct cli *cli);
 int cli_status(struct cli *cli);
 int cli_ps(struct cli *cli);
 int cli_top(struct cli *cli);
 int cli_conns(struct cli *cli);
+int cli_doctor(struct cli *cli);
 int cli_watch(struct cli *cli);
+int cli_explain(struct cli *cli);
+int cli_completion(struct cli *cli);
 int cli_on(struct cli *cli);
 int cli_off(struct cli *cli);
 int cli_policy_list(struct cli *cli);

@@ -35,12 +35,19 @@ bool word_is_near(const char *a, const char *b)
 		(!strcmp(a + 1, b + 1) || (a[1] == b[0] && a[0] == b[1] && !strcmp(a + 2, b + 2))));
 }
 
-/* "+" stops at the first argument: the rest is the command's own. */
-static void build_getopt(unsigned int mask, char *letters, struct option *words)
+/* What runs a command or has a filter takes any number of arguments, and what comes after the first
+ * of them is no option of ours: "+" stops there. */
+static bool stops_at_first(const struct cli *cli)
+{
+	return !cli->command || cli->command->max < 0;
+}
+
+static void build_getopt(unsigned int mask, bool stops, char *letters, struct option *words)
 {
 	char *p = letters;
 
-	*p++ = '+';
+	if (stops)
+		*p++ = '+';
 	*p++ = ':'; /* a missing argument is told from an unknown option */
 	for (int i = 0; i < OPT_COUNT; i++) {
 		const struct option_row *row = &option_rows[i];
@@ -104,7 +111,7 @@ bool options_parse(struct cli *cli, unsigned int mask, int argc, char **argv)
 	struct option words[OPT_COUNT + 1];
 	int found;
 
-	build_getopt(mask, letters, words);
+	build_getopt(mask, stops_at_first(cli), letters, words);
 	optind = 0;
 	opterr = 0;
 	while ((found = getopt_long(argc, argv, letters, words, NULL)) != -1) {

@@ -64,7 +64,8 @@ static void complain(const struct cli *cli, const char *text, const struct filte
 	       prefix = strlen("closeside: ") + strlen(cli->command->name) + strlen(": ");
 
 	cli_fail(CLI_USAGE, "%s: %s", cli->command->name, excerpt);
-	fprintf(stderr, "%*s^ %s\n", (int)(prefix + column), "", error->text);
+	fprintf(stderr, "%*s^ %s\n", (int)(prefix + column), "",
+		text[error->at] == '-' ? "options come before the filter" : error->text);
 }
 
 json_t *filter_take(const struct cli *cli, struct filter *filter)

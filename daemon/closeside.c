@@ -18,6 +18,10 @@
  *   cli_conns.c        conns
  *   cli_watch.c        watch
  *   cli_filter.c         the filter of both, and where it is wrong
+ *   cli_doctor.c       doctor
+ *   cli_explain.c      explain
+ *   cli_completion.c   completion: a script for a shell
+ *   cli_completion_shell.c  what is the shell's own in it
  *   cli_control.c      one request to the daemon's control socket
  *   cli_page.c         the daemon's policies, from its page
  *   cli_table.c        rows for people, or as JSON
@@ -46,6 +50,13 @@ static const struct cli_command commands[] = {
 	 cli_conns},
 	{"watch", "[-f plain|jsonl] [FILTER]", "a line for each change of a connection's state", 0,
 	 -1, OPT(OPT_FORMAT), cli_watch},
+	{"doctor", "[-f FORMAT]", "what is wrong, since when, and what to paste against it", 0, 0,
+	 OPT(OPT_FORMAT), cli_doctor},
+	{"explain", "[-f FORMAT] [WORD...]",
+	 "what a state, an error or a verdict means, and what to do", 0, 8, OPT(OPT_FORMAT),
+	 cli_explain},
+	{"completion", "bash|zsh", "a script for the shell that completes all of this", 1, 1, 0,
+	 cli_completion},
 	{"on", "", "steer", 0, 0, 0, cli_on},
 	{"off", "", "only watch, everywhere, within a second", 0, 0, 0, cli_off},
 	{"policy list", "[-c FILE] [-f FORMAT]", "the policies in force, in their order", 0, 0,
@@ -65,6 +76,12 @@ static const struct cli_command commands[] = {
 	{"policy reload", "", "read the config again", 0, 0, 0, cli_policy_reload},
 };
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };
+
+const struct cli_command *cli_commands(size_t *count)
+{
+	*count = COMMAND_COUNT;
+	return commands;
+}
 
 /* --- messages --------------------------------------------------------------------------------- */
 
@@ -109,7 +126,7 @@ int cli_no_daemon(const struct cli *cli, int error)
 
 /* --- help ------------------------------------------------------------------------------------- */
 
-static unsigned int options_of(const struct cli_command *command)
+unsigned int cli_options_of(const struct cli_command *command)
 {
 	return command->options | OPT(OPT_HELP) | OPT(OPT_SOCKET);
 }
@@ -125,7 +142,7 @@ static void print_command_help(const struct cli_command *command)
 	print_usage(stdout, command);
 	printf("%s: %s\n\n", command->name, command->summary);
 	for (int i = 0; i < OPT_COUNT; i++)
-		if (options_of(command) & OPT(i))
+		if (cli_options_of(command) & OPT(i))
 			option_print(stdout, &option_rows[i]);
 }
 
@@ -239,7 +256,7 @@ static int run_command(struct cli *cli, int argc, char **argv)
 {
 	const struct cli_command *command = cli->command;
 
-	if (!options_parse(cli, options_of(command), argc, argv))
+	if (!options_parse(cli, cli_options_of(command), argc, argv))
 		return usage_error(cli);
 	if (cli->value[OPT_HELP]) {
 		print_command_help(command);

@@ -2,6 +2,7 @@
 #include "daemon/client.h"
 
 #include "daemon/control.h"
+#include "daemon/doctor_run.h"
 #include "daemon/filter_conn.h"
 #include "daemon/limits.h"
 #include "daemon/loop.h"
@@ -195,6 +196,12 @@ static void cmd_watch(struct client *client, const json_t *request)
 
 /* --- the others ------------------------------------------------------------------------------- */
 
+static void cmd_doctor(struct client *client, const json_t *request)
+{
+	(void)request;
+	doctor_begin(client);
+}
+
 static void cmd_policies(struct client *client, const json_t *request)
 {
 	const struct loop *loop = client->loop;
@@ -246,15 +253,11 @@ static const struct command {
 	bool changes;
 	void (*run)(struct client *client, const json_t *request);
 } commands[] = {
-	{"status", false, cmd_status},
-	{"conns", false, cmd_conns},
-	{"ps", false, cmd_ps},
-	{"watch", false, cmd_watch},
-	{"policies", false, cmd_policies},
-	{"report", false, cmd_report},
-	{"reload", true, cmd_reload},
-	{"on", true, cmd_on},
-	{"off", true, cmd_off},
+	{"status", false, cmd_status}, {"conns", false, cmd_conns},
+	{"ps", false, cmd_ps},	       {"watch", false, cmd_watch},
+	{"doctor", false, cmd_doctor}, {"policies", false, cmd_policies},
+	{"report", false, cmd_report}, {"reload", true, cmd_reload},
+	{"on", true, cmd_on},	       {"off", true, cmd_off},
 };
 
 static void run_command(struct client *client, const json_t *request, const char *name)

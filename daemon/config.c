@@ -10,6 +10,8 @@
 #include "daemon/config_scan.h"
 #include "daemon/limits.h"
 
+#include "common/parse.h"
+
 #include <confuse.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -24,6 +26,9 @@
 enum {
 	CONFIG_FILE_MAX = 1 << 20,
 	LINES_MAX = 32, /* one for each key */
+	DOCTOR_PATIENCE_MS = 30000,
+	DOCTOR_PATIENCE_LEAST_MS = 100,
+	DOCTOR_PATIENCE_MOST_MS = 3600000,
 };
 
 static struct {
@@ -46,6 +51,7 @@ const struct config_limit config_limits[CONFIG_LIMITS] = {
 	{"sessions", offsetof(struct config, sessions_max), LIMIT_SESSIONS, 1, 1000000},
 	{"sessions-per-user", offsetof(struct config, sessions_per_user), LIMIT_SESSIONS_USER, 1,
 	 1000000},
+	{"namespaces", offsetof(struct config, namespaces), LIMIT_NAMESPACES, 1, LIMIT_NAMESPACES},
 };
 
 static unsigned int *limit_value(const struct config_limit *limit, struct config *config)
@@ -96,14 +102,18 @@ static void fail_unknown(cfg_t *cfg, const char *name)
 
 	if (top)
 		fail(line_of(cfg),
-		     "'%s' is not known here, expected policy, defaults, limits or group", name);
-	else if (!strcmp(name, "policy") || !strcmp(name, "defaults") || !strcmp(name, "limits"))
+		     "'%s' is not known here, expected policy, defaults, limits, doctor or group",
+		     name);
+	else if (!strcmp(name, "policy") || !strcmp(name, "defaults") || !strcmp(name, "limits") ||
+		 !strcmp(name, "doctor"))
 		fail(line_of(cfg), "'%s' inside another section, expected a '}' before it", name);
 	else if (limit)
 		fail(line_of(cfg),
-		     "unknown limit '%s', expected custody, custody-per-process, sessions or "
-		     "sessions-per-user",
+		     "unknown limit '%s', expected custody, custody-per-process, sessions, "
+		     "sessions-per-user or namespaces",
 		     name);
+	else if (!strcmp(cfg_name(cfg), "doctor"))
+		fail(line_of(cfg), "unknown key '%s', expected patience", name);
 	else if (!strcmp(cfg_name(cfg), "defaults") && policy_key_find(name, strlen(name)))
 		fail(line_of(cfg), "'%s' selects, expected only keys in defaults", name);
 	else if (near)
@@ -278,6 +288,23 @@ static int on_limit(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 	return 0;
 }
 
+static int on_patience(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
+{
+	const char *p = value;
+	uint32_t ms;
+
+	(void)opt;
+	if (!parse_duration(&p, &ms) || !parse_end(p) || ms < DOCTOR_PATIENCE_LEAST_MS ||
+	    ms > DOCTOR_PATIENCE_MOST_MS)
+		return fail(line_of(cfg),
+			    "patience: '%s' is not a value of it, expected a duration from 100ms "
+			    "to 1h",
+			    value);
+	loading.config->doctor_patience_ms = ms;
+	*(const char **)result = value;
+	return 0;
+}
+
 static int on_group(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 {
 	(void)opt;
@@ -381,10 +408,15 @@ static bool parse_text(char *text, size_t len)
 {
 	cfg_opt_t keys[LINES_MAX + 1], default_keys[LINES_MAX + 1],
 		limit_options[CONFIG_LIMITS + 1];
+	cfg_opt_t doctor[] = {
+		CFG_STR_CB("patience", NULL, CFGF_NODEFAULT, on_patience),
+		CFG_END(),
+	};
 	cfg_opt_t top[] = {
 		CFG_SEC("policy", keys, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
 		CFG_SEC("defaults", default_keys, CFGF_NONE),
 		CFG_SEC("limits", limit_options, CFGF_NONE),
+		CFG_SEC("doctor", doctor, CFGF_NONE),
 		CFG_STR_CB("group", NULL, CFGF_NODEFAULT, on_group),
 		CFG_END(),
 	};
@@ -443,6 +475,7 @@ struct config *config_new(void)
 	policy_init(&config->defaults, "defaults");
 	for (size_t i = 0; i < CONFIG_LIMITS; i++)
 		*limit_value(&config_limits[i], config) = config_limits[i].initial;
+	config->doctor_patience_ms = DOCTOR_PATIENCE_MS;
 	return config;
 }
 

@@ -22,12 +22,15 @@ struct config {
 	unsigned int custody_per_process; /* 10000 */
 	unsigned int sessions_max;	  /* processes under the shim, 10000 */
 	unsigned int sessions_per_user;	  /* 5000; root is not limited by it */
+	unsigned int namespaces;	  /* 64; 1: only the daemon's own */
+
+	uint32_t doctor_patience_ms; /* doctor { patience }: 30 s */
 
 	char group[CONFIG_GROUP_MAX]; /* group = "adm": may read the control socket; "": none */
 };
 
 /* The numbers of limits {}, for whoever reads or prints them. */
-enum { CONFIG_LIMITS = 4 };
+enum { CONFIG_LIMITS = 5 };
 extern const struct config_limit {
 	const char *name;
 	size_t offset; /* in struct config, of an unsigned int */

@@ -3,6 +3,8 @@
  * warnings. */
 #include "daemon/config.h"
 
+#include "common/parse.h"
+
 #include <errno.h>
 #include <grp.h>
 #include <netinet/in.h>
@@ -101,7 +103,7 @@ void config_dump_rule(const struct policy_rule *rule, void (*emit)(void *arg, co
 
 void config_dump(const struct config *config, void (*emit)(void *arg, const char *line), void *arg)
 {
-	char line[CONFIG_GROUP_MAX + 64];
+	char line[CONFIG_GROUP_MAX + 64], patience[DURATION_TEXT_MAX];
 
 	emit(arg, "limits {");
 	for (size_t i = 0; i < CONFIG_LIMITS; i++) {
@@ -111,6 +113,11 @@ void config_dump(const struct config *config, void (*emit)(void *arg, const char
 		snprintf(line, sizeof(line), "\t%s = %u", config_limits[i].name, *value);
 		emit(arg, line);
 	}
+	emit(arg, "}");
+	emit(arg, "doctor {");
+	snprintf(line, sizeof(line), "\tpatience = %s",
+		 format_duration(config->doctor_patience_ms, patience, sizeof(patience)));
+	emit(arg, line);
 	emit(arg, "}");
 	if (*config->group) {
 		snprintf(line, sizeof(line), "group = \"%s\"", config->group);

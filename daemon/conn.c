@@ -38,6 +38,8 @@ struct conns {
 	struct closer *closer;
 	struct procs *procs;
 	struct census all, unknown;
+	uint32_t in[CONN_NETNS_ANY][STATE_COUNT];
+	uint64_t netns[CONN_NETNS_NONE]; /* inodes; 0: not in use */
 	conn_watcher *watcher;
 	void *watcher_arg;
 	struct conn *by_cookie[SHARDS];
@@ -183,6 +185,19 @@ static void count_state(struct conns *conns, const struct conn *conn, int by)
 {
 	census_of(conns, conn)->state[conn->state] += (uint32_t)by;
 	conns->all.state[conn->state] += (uint32_t)by;
+	conns->in[conn->netns][conn->state] += (uint32_t)by;
+}
+
+void conn_set_netns(struct conns *conns, struct conn *conn, uint8_t netns)
+{
+	count_state(conns, conn, -1);
+	conn->netns = netns;
+	count_state(conns, conn, 1);
+}
+
+long conns_in(const struct conns *conns, uint8_t netns, unsigned int state)
+{
+	return conns->in[netns][state];
 }
 
 void conn_set_state(struct conns *conns, struct conn *conn, unsigned int state, uint64_t now_ms)
@@ -248,7 +263,7 @@ static bool holds(const struct conn_owner *owner, struct closer *closer,
 	return does;
 }
 
-static void disown(struct conns *conns, struct conn *conn)
+static void leave_owner(struct conns *conns, struct conn *conn)
 {
 	if (!conn->owner)
 		return;
@@ -327,11 +342,29 @@ static void owner_put_proc(struct conns *conns, struct conn_owner *owner)
 	owner->proc = NULL;
 }
 
+void conns_name_netns(struct conns *conns, uint8_t netns, uint64_t inode)
+{
+	conns->netns[netns] = inode;
+}
+
+static uint8_t netns_of(const struct conns *conns, const struct process *process)
+{
+	unsigned int netns = CONN_NETNS_OWN + 1;
+
+	if (!process->other_netns)
+		return CONN_NETNS_OWN;
+	if (!process->netns)
+		return CONN_NETNS_NONE;
+	while (netns < CONN_NETNS_NONE && conns->netns[netns] != process->netns)
+		netns++;
+	return (uint8_t)netns;
+}
+
 static void book_under(struct conns *conns, struct conn *conn, struct conn_owner *owner)
 {
 	if (conn->owner)
 		give_back_share(conn, conn->owner->user);
-	disown(conns, conn);
+	leave_owner(conns, conn);
 	leave_wheel(conns, conn);
 	if (!is_open(conn))
 		conns->open++;
@@ -341,7 +374,8 @@ static void book_under(struct conns *conns, struct conn *conn, struct conn_owner
 	DL_APPEND2(owner->conns, conn, listed_prev, listed_next);
 	owner->count++;
 	set_proc(conns, conn, owner_proc(conns, owner));
-	conn->netns = owner->process.other_netns ? CONN_NETNS_NONE : CONN_NETNS_OWN;
+	conn->by_listener = false;
+	conn_set_netns(conns, conn, netns_of(conns, &owner->process));
 	user_take(owner->user, USER_CONNS);
 	conn->shared = owner->user != NULL;
 }
@@ -517,7 +551,7 @@ struct conn *conn_discover(struct conns *conns, const struct kernel_socket *sock
 	conn->local = socket->local;
 	conn->remote = socket->remote;
 	conn->role = role;
-	conn->netns = netns;
+	conn_set_netns(conns, conn, netns);
 	leave_wheel(conns, conn);
 	conn->since_ms = now_ms - (socket->age_ms < now_ms ? socket->age_ms : 0);
 	enter_wheel(conns, conn);
@@ -534,6 +568,12 @@ void conn_attribute(struct conns *conns, struct conn *conn, const struct process
 		return;
 	set_proc(conns, conn, proc);
 	proc_put(conns->procs, proc);
+}
+
+void conn_disown(struct conns *conns, struct conn *conn)
+{
+	conn->by_listener = false;
+	set_proc(conns, conn, NULL);
 }
 
 void conn_lookup(struct kernel *kernel, struct conn *const *conns, struct kernel_query *queries,
@@ -595,7 +635,7 @@ void conn_end(struct conns *conns, struct conn *conn, unsigned int state)
 	conn->close_first = FIRST_APP;
 	if (conn->owner)
 		give_back_share(conn, conn->owner->user);
-	disown(conns, conn);
+	leave_owner(conns, conn);
 	disinherit(conn);
 }
 
@@ -648,7 +688,7 @@ bool conn_may_be_over(const struct conn *conn)
 	if (!conn->owner)
 		return true;
 	return conn->freed ||
-	       ((conn->let_go || is_lossy(conn->owner)) && !conn->owner->process.other_netns);
+	       ((conn->let_go || is_lossy(conn->owner)) && conn->netns != CONN_NETNS_NONE);
 }
 
 unsigned int conn_owner_gone(struct conns *conns, struct conn_owner *owner, unsigned int max)
@@ -666,7 +706,7 @@ unsigned int conn_owner_gone(struct conns *conns, struct conn_owner *owner, unsi
 		}
 		if (conn->custody != CUSTODY_NONE) {
 			give_back_share(conn, owner->user);
-			disown(conns, conn);
+			leave_owner(conns, conn);
 			continue;
 		}
 		forgotten++;
@@ -675,7 +715,7 @@ unsigned int conn_owner_gone(struct conns *conns, struct conn_owner *owner, unsi
 			continue;
 		}
 		give_back_share(conn, owner->user);
-		disown(conns, conn);
+		leave_owner(conns, conn);
 	}
 	if (!owner->conns)
 		owner_put_proc(conns, owner);

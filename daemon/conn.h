@@ -75,6 +75,7 @@ struct conn {
 	bool counted : 1;	  /* its close is counted */
 	bool no_inode : 1;	  /* not accepted yet, an orphan, or TIME_WAIT */
 	bool spoken : 1;	  /* a record told of it */
+	bool by_listener : 1;	  /* it is proc's because it waits at proc's listener */
 	struct conn_owner *owner; /* NULL: the kernel's alone */
 	struct conn *listed_prev,
 		*listed_next;	/* of the owner; or those in TIME_WAIT of one moment */
@@ -120,6 +121,13 @@ struct conn *conn_discover(struct conns *conns, const struct kernel_socket *sock
 			   uint8_t role, uint64_t now_ms);
 /* Attributes what is nobody's. */
 void conn_attribute(struct conns *conns, struct conn *conn, const struct process *process);
+/* ... and makes it nobody's again. */
+void conn_disown(struct conns *conns, struct conn *conn);
+void conn_set_netns(struct conns *conns, struct conn *conn, uint8_t netns);
+/* The namespace with this inode has this index from now on; 0: none has it. */
+void conns_name_netns(struct conns *conns, uint8_t netns, uint64_t inode);
+/* How many there are in a state in a namespace. */
+long conns_in(const struct conns *conns, uint8_t netns, unsigned int state);
 struct conn *conn_find(struct conns *conns, uint64_t cookie);
 /* Looks up what the kernel says of at most KERNEL_BATCH connections now. */
 void conn_lookup(struct kernel *kernel, struct conn *const *conns, struct kernel_query *queries,

@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: MIT */
+/* A round: for each network namespace a dump of its sockets, then a sweep over what the dump did
+ * not meet; then, once for all, whose the new ones are, and which namespaces there are. */
 #include "daemon/follow.h"
 
+#include "daemon/adopt.h"
+#include "daemon/freed.h"
 #include "daemon/kernel.h"
+#include "daemon/limits.h"
 #include "daemon/log.h"
-#include "daemon/retire.h"
+#include "daemon/netns.h"
+#include "daemon/opener.h"
 #include "daemon/survey.h"
 #include "daemon/sweep.h"
 
@@ -15,7 +21,6 @@
 #include <event2/event_struct.h>
 #include <utlist.h>
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
@@ -25,15 +30,16 @@ enum {
 	SURVEY_SHARE = 200, /* ... and so many times what the last one took */
 	FRESH_MS = 200,	    /* what is younger is fresh enough for who asks */
 	FRESH_SHARE = 20,
-	GATHER_MS = 20, /* messages of the multicast */
-	DESTROYED_AT_ONCE = 512,
-	TIME_WAIT_MS = 60000, /* TCP_TIMEWAIT_LEN; the kernel's timer may be late by */
-	TIME_WAIT_LATE_MS = 6000,
+	TIME_WAIT_MS = 60000,	  /* TCP_TIMEWAIT_LEN, */
+	TIME_WAIT_LATE_MS = 6000, /* and how late the kernel's timer may be */
 	EXPIRE_AT_ONCE = 4096,
-	TIME_WAIT_SLACK =
-		16,	   /* so many more or fewer than the kernel has, and a fiftieth, are none */
-	HOLDERS_ASKED = 3, /* then it is nobody's whom we may know */
+	TIME_WAIT_SLACK = 16, /* so many more or fewer than the kernel has, and a fiftieth */
+	HOLDERS_ASKED = 3,    /* then it is nobody's whom we may know */
 	WANTED_MAX = 65536,
+	UNACCEPTED_MAX = 65536,
+	LISTENERS_MAX = 4096,
+	NETNS_MAX = LIMIT_NAMESPACES,
+	NETNS_MS = 5000, /* between looks for namespaces */
 };
 
 /* An inode whose process is looked for. */
@@ -42,247 +48,38 @@ struct wanted {
 	UT_hash_handle hh;
 };
 
+struct followed {
+	struct netns *ns;
+	struct freed *freed; /* NULL: no multicast */
+	bool gone;	     /* no process is in it any more */
+	bool met;	     /* in this look for namespaces */
+};
+
 struct follow {
 	struct follow_parts parts;
 	struct survey *survey;
 	struct sweep *sweep;
-	struct kernel *dump;	  /* the survey's */
-	struct kernel *destroyed; /* NULL: not permitted */
-	struct event readable, gather, expire;
-	enum { IDLE, DUMPING, SWEEPING, HOLDERS } phase;
+	struct event expire, opened;
+	enum { IDLE, DUMPING, SWEEPING, HOLDERS, NAMESPACES } phase;
+	struct followed all[NETNS_MAX]; /* the first is our own */
+	unsigned int at;		/* the one that the round is at */
 	uint8_t generation;
 	unsigned int what; /* of the dump under way */
-	uint64_t began_ms, ended_ms, took_us, survey_us;
-	uint64_t dumped_us, dumped_time_wait_us; /* what such a dump took last */
-	uint64_t time_wait_ms;			 /* when all TIME_WAITs were last seen */
-	bool want_time_wait, first;
-	uint8_t listening[65536 / 8]; /* a bit for each port */
+	uint64_t began_ms, ended_ms, namespaces_ms;
+	uint64_t took_us, round_us; /* the last round, and this one up to now */
+	bool first;
 	struct wanted *wanted;
+	uint64_t *unaccepted; /* cookies */
+	unsigned int unaccepted_count;
+	uint64_t *listeners; /* cookies */
+	unsigned int listener_count;
 	struct follow_waiter *waiters;
 	struct follow_costs costs;
 };
 
-/* --- policies for those without the shim ------------------------------------------------------ */
-
-static bool selects_process(const struct policy_rule *rule)
+static struct netns *current(const struct follow *follow)
 {
-	return rule->program_count || rule->unit_count || rule->user_count;
-}
-
-/* What it is, is not known of a connection that is nobody's: a policy that asks may be the one or
- * not, and then none is. */
-static const struct policy_rule *find_rule(const struct follow *follow, const struct conn *conn)
-{
-	const struct config *config = *follow->parts.config;
-	const struct process *process = conn_process(conn);
-	struct policy_process who = {process->exe, process->comm, process->unit, process->cgroup};
-	struct policy_subject subject = {
-		.role = conn->role,
-		.uid = process->uid,
-		.local = conn->local,
-		.remote = conn->remote,
-	};
-
-	for (unsigned int i = 0; i < config->rule_count; i++) {
-		const struct policy_rule *rule = &config->rules[i];
-
-		if (!conn->proc && selects_process(rule)) {
-			struct policy_rule anybody = *rule;
-
-			anybody.user_count = 0;
-			if (policy_admits(&anybody, &subject))
-				return NULL;
-		} else if (policy_admits(rule, &subject) && policy_admits_process(rule, &who)) {
-			return rule;
-		}
-	}
-	return NULL;
-}
-
-/* Not what the shim speaks of: its policy was in its record, and acted on. */
-static const struct policy_rule *apply_rule(struct follow *follow, struct conn *conn)
-{
-	const struct policy_rule *rule;
-
-	if (conn->spoken || conn->state == STATE_LISTEN)
-		return NULL;
-	rule = find_rule(follow, conn);
-	conn->policy = rule ? rule->id : 0;
-	conn->account.policy = rule ? book_policy_slot(follow->parts.book, rule->id) : 0;
-	return rule;
-}
-
-/* Its TIME_WAIT has begun, or is seen for the first time. */
-static void time_wait_began(struct follow *follow, struct conn *conn)
-{
-	const struct policy_rule *rule = apply_rule(follow, conn);
-	uint64_t age = wire_now_ms() - conn->since_ms;
-	struct retire_item item = {
-		.cookie = conn->cookie,
-		.local = conn->local,
-		.remote = conn->remote,
-		.account = conn->account,
-	};
-
-	if (!rule || rule->terms.time_wait_ms < 0 || conn->retire)
-		return;
-	conn->retire = true;
-	retire_add(follow->parts.retire, &item,
-		   (uint64_t)rule->terms.time_wait_ms > age
-			   ? rule->terms.time_wait_ms - (uint32_t)age
-			   : 0);
-}
-
-/* --- the multicast ---------------------------------------------------------------------------- */
-
-struct batch {
-	struct follow *follow;
-	struct kernel_query queries[KERNEL_BATCH];
-	unsigned int count;
-};
-
-static void freed(struct follow *follow, struct conn *conn, const struct kernel_query *query)
-{
-	uint64_t now = wire_now_ms();
-
-	if (query->error && query->error != ENOENT)
-		return; /* a sweep will see */
-	if (!query->error) {
-		conn_set_state(follow->parts.conns, conn, query->state, now);
-		if (query->state == STATE_TIME_WAIT)
-			time_wait_began(follow, conn);
-	} else if (!conn->owner && conn->custody == CUSTODY_NONE) {
-		conn_remove(follow->parts.conns, conn);
-	} else {
-		conn_set_state(follow->parts.conns, conn, STATE_CLOSE, now); /* its record comes */
-	}
-}
-
-/* What port a listener has was accepted there. */
-static uint8_t role_of(const struct follow *follow, uint16_t port)
-{
-	return follow->listening[port / 8] & 1u << port % 8 ? ROLE_SERVER : ROLE_CLIENT;
-}
-
-/* Nobody has spoken of it, and it lived between two surveys. */
-static void freed_stranger(struct follow *follow, const struct kernel_query *query)
-{
-	struct kernel_socket socket = {
-		.cookie = query->found,
-		.local = query->local,
-		.remote = query->remote,
-		.state = query->state,
-	};
-	struct conn *conn;
-
-	if (query->error || query->state != STATE_TIME_WAIT || !query->found ||
-	    conn_find(follow->parts.conns, query->found))
-		return;
-	conn = conn_discover(follow->parts.conns, &socket, CONN_NETNS_OWN,
-			     role_of(follow, socket.local.port), wire_now_ms());
-	if (!conn)
-		return;
-	conn->freed = conn->no_inode = true;
-	time_wait_began(follow, conn);
-}
-
-static void look_at_batch(struct batch *batch)
-{
-	struct follow *follow = batch->follow;
-	uint64_t asked[KERNEL_BATCH];
-
-	if (!batch->count)
-		return;
-	for (unsigned int i = 0; i < batch->count; i++)
-		asked[i] = batch->queries[i].cookie;
-	kernel_lookup(follow->parts.kernel, batch->queries, batch->count);
-	follow->costs.lookups += batch->count;
-	for (unsigned int i = 0; i < batch->count; i++) {
-		struct conn *conn = asked[i] == KERNEL_ANY_COOKIE
-					    ? NULL
-					    : conn_find(follow->parts.conns, asked[i]);
-
-		if (conn)
-			freed(follow, conn, &batch->queries[i]);
-		else if (asked[i] == KERNEL_ANY_COOKIE)
-			freed_stranger(follow, &batch->queries[i]);
-	}
-	batch->count = 0;
-}
-
-static void note_info(struct conn *conn, const struct kernel_socket *socket)
-{
-	if (!socket->has_info)
-		return;
-	conn->rtt_us = socket->rtt_us;
-	conn->retrans = socket->retrans;
-	conn->stuck = socket->stuck;
-}
-
-static bool take_destroyed(const struct kernel_socket *socket, void *arg)
-{
-	struct batch *batch = arg;
-	struct conn *conn = conn_find(batch->follow->parts.conns, socket->cookie);
-
-	if (!conn && !socket->remote.port)
-		return true; /* a listener, or never connected */
-	if (conn) {
-		conn->freed = true;
-		note_info(conn, socket);
-	}
-	batch->queries[batch->count++] = (struct kernel_query){
-		.local = socket->local,
-		.remote = socket->remote,
-		.cookie = conn ? socket->cookie : KERNEL_ANY_COOKIE,
-	};
-	if (batch->count == KERNEL_BATCH)
-		look_at_batch(batch);
-	return true;
-}
-
-static void arm_gather(struct follow *follow)
-{
-	static const struct timeval gather = {.tv_usec = GATHER_MS * 1000};
-
-	evtimer_add(&follow->gather, &gather);
-}
-
-static void drain_destroyed(struct follow *follow)
-{
-	struct batch batch = {.follow = follow};
-	int count;
-
-	if (!follow->destroyed)
-		return;
-	count = kernel_destroyed(follow->destroyed, DESTROYED_AT_ONCE, take_destroyed, &batch);
-	look_at_batch(&batch);
-	if (count < 0) {
-		follow->costs.overruns++;
-		follow->want_time_wait = true;
-	} else {
-		follow->costs.destroyed += (unsigned int)count;
-	}
-}
-
-/* They come one by one: let some gather. */
-static void on_gathered(evutil_socket_t fd, short what, void *arg)
-{
-	struct follow *follow = arg;
-
-	(void)fd;
-	(void)what;
-	drain_destroyed(follow);
-	event_add(&follow->readable, NULL);
-}
-
-static void on_readable(evutil_socket_t fd, short what, void *arg)
-{
-	struct follow *follow = arg;
-
-	(void)fd;
-	(void)what;
-	event_del(&follow->readable);
-	arm_gather(follow);
+	return follow->all[follow->at].ns;
 }
 
 /* --- surveys ---------------------------------------------------------------------------------- */
@@ -291,6 +88,8 @@ static void want_holder(struct follow *follow, struct conn *conn, uint64_t inode
 {
 	struct wanted *wanted;
 
+	if (conn->by_listener && inode)
+		conn_disown(follow->parts.conns, conn); /* it was accepted: by whom? */
 	if (conn->proc || !inode || conn->asked >= HOLDERS_ASKED ||
 	    HASH_COUNT(follow->wanted) >= WANTED_MAX)
 		return;
@@ -317,21 +116,40 @@ static void forget_wanted(struct follow *follow)
 	}
 }
 
+static void note_listener(struct follow *follow, const struct kernel_socket *socket)
+{
+	netns_listens(current(follow), socket->local.port);
+	if (follow->listener_count < LISTENERS_MAX)
+		follow->listeners[follow->listener_count++] = socket->cookie;
+}
+
+static void note_unaccepted(struct follow *follow, const struct conn *conn)
+{
+	if (conn_is_unaccepted(conn) && !conn->proc && conn->role == ROLE_SERVER &&
+	    follow->unaccepted_count < UNACCEPTED_MAX)
+		follow->unaccepted[follow->unaccepted_count++] = conn->cookie;
+}
+
 static void discovered(struct follow *follow, const struct kernel_socket *socket)
 {
-	bool listener = socket->state == STATE_LISTEN;
+	struct netns *ns = current(follow);
 	struct conn *conn = conn_discover(
-		follow->parts.conns, socket, CONN_NETNS_OWN,
-		listener ? ROLE_SERVER : role_of(follow, socket->local.port), follow->began_ms);
+		follow->parts.conns, socket, ns->index,
+		socket->state == STATE_LISTEN ? ROLE_SERVER : netns_role(ns, socket->local.port),
+		follow->began_ms);
 
 	if (!conn)
 		return;
 	conn->generation = follow->generation;
 	conn->no_inode = !socket->inode;
-	note_info(conn, socket);
+	freed_note(conn, socket);
+	conn->unread = socket->unread;
+	conn->unacked = socket->unacked;
+	adopt(&follow->parts, conn);
 	if (socket->state == STATE_TIME_WAIT)
-		time_wait_began(follow, conn);
+		adopt_time_wait(&follow->parts, conn);
 	want_holder(follow, conn, socket->inode);
+	note_unaccepted(follow, conn);
 }
 
 static void seen(struct follow *follow, struct conn *conn, const struct kernel_socket *socket)
@@ -341,8 +159,10 @@ static void seen(struct follow *follow, struct conn *conn, const struct kernel_s
 	conn->generation = follow->generation;
 	conn->missed = false;
 	conn->no_inode = !socket->inode;
+	if (conn->netns == CONN_NETNS_NONE)
+		conn_set_netns(follow->parts.conns, conn, current(follow)->index);
 	if (socket->state != STATE_TIME_WAIT) {
-		note_info(conn, socket);
+		freed_note(conn, socket);
 		conn->unread = socket->unread;
 		conn->unacked = socket->unacked;
 	}
@@ -350,8 +170,9 @@ static void seen(struct follow *follow, struct conn *conn, const struct kernel_s
 	if (conn->since_ms < follow->began_ms || conn->state == 0)
 		conn_set_state(follow->parts.conns, conn, socket->state, wire_now_ms());
 	if (began && conn->state == STATE_TIME_WAIT)
-		time_wait_began(follow, conn);
+		adopt_time_wait(&follow->parts, conn);
 	want_holder(follow, conn, socket->inode);
+	note_unaccepted(follow, conn);
 }
 
 static void on_sockets(void *arg, const struct kernel_socket *sockets, unsigned int count)
@@ -363,7 +184,7 @@ static void on_sockets(void *arg, const struct kernel_socket *sockets, unsigned 
 		struct conn *conn = conn_find(follow->parts.conns, socket->cookie);
 
 		if (socket->state == STATE_LISTEN)
-			follow->listening[socket->local.port / 8] |= 1u << socket->local.port % 8;
+			note_listener(follow, socket);
 		if (conn)
 			seen(follow, conn, socket);
 		else
@@ -382,9 +203,9 @@ static void on_holder(void *arg, uint64_t inode, const struct process *process)
 	if (!conn || conn->proc)
 		return;
 	conn_attribute(follow->parts.conns, conn, process);
-	apply_rule(follow, conn);
+	adopt(&follow->parts, conn);
 	if (conn->state == STATE_TIME_WAIT)
-		time_wait_began(follow, conn);
+		adopt_time_wait(&follow->parts, conn);
 }
 
 static void tell_waiters(struct follow *follow)
@@ -401,15 +222,80 @@ static void finish(struct follow *follow)
 {
 	follow->phase = IDLE;
 	follow->ended_ms = wire_now_ms();
-	follow->took_us = follow->survey_us;
+	follow->took_us = follow->round_us;
 	follow->costs.surveys++;
-	follow->costs.survey_us += follow->survey_us;
+	follow->costs.survey_us += follow->round_us;
 	follow->first = false;
 	tell_waiters(follow);
 }
 
-/* Where a process has a listener, what waits there to be accepted is its own: an inode comes with
- * accept(), and no orphan is in these states. */
+/* --- backlogs --------------------------------------------------------------------------------- */
+
+static bool is_backlog_of(const struct conn *conn, const struct conn *listener)
+{
+	return listener->state == STATE_LISTEN && listener->netns == conn->netns &&
+	       listener->local.port == conn->local.port &&
+	       (endpoint_is_any(&listener->local) ||
+		endpoint_equal(&listener->local, &conn->local));
+}
+
+/* Whose listener it waits at; NULL: nobody's that we know, or more than one's. */
+static const struct proc *backlog_of(const struct follow *follow, const struct conn *conn)
+{
+	const struct proc *found = NULL;
+
+	for (unsigned int i = 0; i < follow->listener_count; i++) {
+		const struct conn *listener = conn_find(follow->parts.conns, follow->listeners[i]);
+
+		if (!listener || !is_backlog_of(conn, listener))
+			continue;
+		if (!listener->proc || (found && found != listener->proc))
+			return NULL;
+		found = listener->proc;
+	}
+	return found;
+}
+
+/* What waits to be accepted has no inode yet: it is his whose listener it is. */
+static void attribute_backlogs(struct follow *follow)
+{
+	for (unsigned int i = 0; i < follow->unaccepted_count; i++) {
+		struct conn *conn = conn_find(follow->parts.conns, follow->unaccepted[i]);
+		const struct proc *proc = conn && !conn->proc ? backlog_of(follow, conn) : NULL;
+
+		if (!proc)
+			continue;
+		conn_attribute(follow->parts.conns, conn, &proc->process);
+		conn->by_listener = true;
+		adopt(&follow->parts, conn);
+	}
+	follow->unaccepted_count = 0;
+}
+
+/* --- the round -------------------------------------------------------------------------------- */
+
+static unsigned int most_namespaces(const struct follow *follow)
+{
+	unsigned int most = (*follow->parts.config)->namespaces;
+
+	return most < NETNS_MAX ? most : NETNS_MAX;
+}
+
+static void look_for_namespaces(struct follow *follow)
+{
+	attribute_backlogs(follow);
+	if (follow->parts.opener < 0 || most_namespaces(follow) < 2 ||
+	    (follow->namespaces_ms && wire_now_ms() - follow->namespaces_ms < NETNS_MS)) {
+		finish(follow);
+		return;
+	}
+	follow->namespaces_ms = wire_now_ms();
+	for (unsigned int i = 0; i < NETNS_MAX; i++)
+		follow->all[i].met = false;
+	follow->phase = NAMESPACES;
+	survey_namespaces(follow->survey);
+}
+
 static void ask_for_holders(struct follow *follow)
 {
 	unsigned int count = HASH_COUNT(follow->wanted), i = 0;
@@ -417,7 +303,7 @@ static void ask_for_holders(struct follow *follow)
 	struct wanted *wanted;
 
 	if (!inodes) {
-		finish(follow);
+		look_for_namespaces(follow);
 		return;
 	}
 	for (wanted = follow->wanted; wanted; wanted = wanted->hh.next)
@@ -426,68 +312,199 @@ static void ask_for_holders(struct follow *follow)
 	survey_holders(follow->survey, inodes, count);
 }
 
+static void dump(struct follow *follow)
+{
+	struct followed *followed = &follow->all[follow->at];
+	struct netns *ns = followed->ns;
+
+	freed_drain(followed->freed);
+	follow->what = KERNEL_LIVE;
+	if (ns->want_time_wait || !ns->destroyed)
+		follow->what |= KERNEL_TIME_WAIT;
+	follow->phase = DUMPING;
+	follow->began_ms = wire_now_ms();
+	memset(ns->listening, 0, sizeof(ns->listening));
+	survey_dump(follow->survey, ns->dump, follow->what);
+}
+
+/* The next of the namespaces, from here on. */
+static void go_on(struct follow *follow, unsigned int from)
+{
+	for (follow->at = from; follow->at < NETNS_MAX; follow->at++)
+		if (follow->all[follow->at].ns && !follow->all[follow->at].gone) {
+			dump(follow);
+			return;
+		}
+	ask_for_holders(follow);
+}
+
+/* Nobody is in it any more; we would keep it alive. */
+static void close_namespace(struct followed *followed)
+{
+	freed_free(followed->freed);
+	netns_close(followed->ns);
+	*followed = (struct followed){.ns = NULL};
+}
+
+static void sweep(struct follow *follow, bool all_time_waits)
+{
+	const struct netns *ns = current(follow);
+	struct sweep_scope scope = {
+		.kernel = follow->all[follow->at].gone ? NULL : ns->lookup,
+		.netns = ns->index,
+		.generation = follow->generation,
+		.before_ms = follow->began_ms,
+		.time_wait = all_time_waits,
+	};
+
+	follow->phase = SWEEPING;
+	sweep_begin(follow->sweep, &scope, follow->waiters != NULL);
+}
+
+/* At the end of a round: those that have gone. */
+static void sweep_gone(struct follow *follow)
+{
+	for (follow->at = 1; follow->at < NETNS_MAX; follow->at++)
+		if (follow->all[follow->at].ns && follow->all[follow->at].gone) {
+			sweep(follow, true);
+			return;
+		}
+	finish(follow);
+}
+
 static void on_swept(void *arg)
 {
-	ask_for_holders(arg);
+	struct follow *follow = arg;
+
+	if (!follow->all[follow->at].gone) {
+		go_on(follow, follow->at + 1);
+		return;
+	}
+	conns_name_netns(follow->parts.conns, current(follow)->index, 0);
+	close_namespace(&follow->all[follow->at]);
+	sweep_gone(follow);
 }
 
 static void on_time_wait(void *arg, struct conn *conn)
 {
-	time_wait_began(arg, conn);
+	const struct follow *follow = arg;
+
+	adopt_time_wait(&follow->parts, conn);
 }
 
 static void dumped(struct follow *follow, int error)
 {
-	struct sweep_scope scope = {
-		.generation = follow->generation,
-		.before_ms = follow->began_ms,
-		.time_wait = follow->what & KERNEL_TIME_WAIT && !error,
-	};
+	struct netns *ns = current(follow);
+	bool all_time_waits = follow->what & KERNEL_TIME_WAIT && !error;
 
 	if (error) {
 		log_limited(LOG_WARNING, "sock_diag: %s", strerror(error));
-		finish(follow);
+		go_on(follow, follow->at + 1);
 		return;
 	}
-	if (scope.time_wait) {
-		follow->time_wait_ms = follow->began_ms;
-		follow->want_time_wait = false;
-		follow->dumped_time_wait_us = follow->survey_us;
-	} else {
-		follow->dumped_us = follow->survey_us;
-	}
-	follow->phase = SWEEPING;
-	sweep_begin(follow->sweep, &scope, follow->waiters != NULL);
+	if (all_time_waits)
+		ns->want_time_wait = false;
+	sweep(follow, all_time_waits);
+}
+
+static void namespaces_met(struct follow *follow)
+{
+	for (unsigned int i = 1; i < NETNS_MAX; i++)
+		if (follow->all[i].ns && !follow->all[i].met)
+			follow->all[i].gone = true;
+	sweep_gone(follow);
 }
 
 static void on_done(void *arg, int error, uint64_t cpu_us)
 {
 	struct follow *follow = arg;
 
-	follow->survey_us += cpu_us;
+	follow->round_us += cpu_us;
 	if (follow->phase == DUMPING) {
 		dumped(follow, error);
-		return;
+	} else if (follow->phase == HOLDERS) {
+		forget_wanted(follow);
+		look_for_namespaces(follow);
+	} else {
+		namespaces_met(follow);
 	}
-	forget_wanted(follow);
-	finish(follow);
 }
 
 static void begin(struct follow *follow)
 {
-	drain_destroyed(follow);
 	if (++follow->generation == 0)
 		follow->generation = 1;
-	follow->what = KERNEL_LIVE;
-	if (follow->want_time_wait || !follow->destroyed)
-		follow->what |= KERNEL_TIME_WAIT;
-	follow->began_ms = wire_now_ms();
-	follow->survey_us = 0;
-	follow->phase = DUMPING;
+	follow->round_us = 0;
+	follow->listener_count = follow->unaccepted_count = 0;
 	forget_wanted(follow);
-	memset(follow->listening, 0, sizeof(follow->listening));
-	survey_dump(follow->survey, follow->dump, follow->what);
+	go_on(follow, 0);
 }
+
+/* --- namespaces ------------------------------------------------------------------------------- */
+
+static struct followed *find_namespace(struct follow *follow, uint64_t inode)
+{
+	for (unsigned int i = 0; i < NETNS_MAX; i++)
+		if (follow->all[i].ns && follow->all[i].ns->inode == inode)
+			return &follow->all[i];
+	return NULL;
+}
+
+/* NULL fds: our own. */
+static bool add_namespace(struct follow *follow, uint64_t inode, const int fds[OPENED_FDS])
+{
+	struct followed *followed = follow->all;
+
+	const struct followed *end = follow->all + most_namespaces(follow);
+
+	while (followed < end && followed->ns)
+		followed++;
+	if (followed == end)
+		return false;
+	followed->ns = netns_open(inode, (uint8_t)(followed - follow->all), fds);
+	if (!followed->ns)
+		return false;
+	followed->met = true;
+	conns_name_netns(follow->parts.conns, followed->ns->index, inode);
+	if (followed->ns->destroyed)
+		followed->freed = freed_new(&follow->parts, followed->ns, &follow->costs);
+	return true;
+}
+
+static void on_namespace(void *arg, uint64_t inode, pid_t pid)
+{
+	struct follow *follow = arg;
+	struct followed *followed = find_namespace(follow, inode);
+	struct opener_request request = {.netns = inode, .pid = pid};
+
+	if (followed)
+		followed->met = true;
+	else
+		opener_ask(follow->parts.opener, &request);
+}
+
+static void on_opened(evutil_socket_t fd, short what, void *arg)
+{
+	struct follow *follow = arg;
+	struct opener_answer answer;
+	int fds[OPENED_FDS];
+
+	(void)what;
+	while (opener_take(fd, &answer, fds)) {
+		if (answer.error == EPERM && !follow->costs.closed_netns)
+			log_notice("without CAP_SYS_ADMIN: connections in other network namespaces "
+				   "are known only as far as their programs are under the shim");
+		if (answer.error) {
+			follow->costs.closed_netns++;
+			continue;
+		}
+		if (find_namespace(follow, answer.netns) ||
+		    !add_namespace(follow, answer.netns, fds))
+			opener_drop(fds);
+	}
+}
+
+/* --- who asks --------------------------------------------------------------------------------- */
 
 /* Would the next one be worth what it takes? */
 static bool is_due(const struct follow *follow, uint64_t now_ms, unsigned int min_ms,
@@ -498,6 +515,12 @@ static bool is_due(const struct follow *follow, uint64_t now_ms, unsigned int mi
 	return now_ms - follow->ended_ms >= (pause > min_ms ? pause : min_ms);
 }
 
+static void drain(struct follow *follow)
+{
+	for (unsigned int i = 0; i < NETNS_MAX; i++)
+		freed_drain(follow->all[i].freed);
+}
+
 void follow_refresh(struct follow *follow, struct follow_waiter *waiter)
 {
 	uint64_t now = wire_now_ms();
@@ -505,7 +528,7 @@ void follow_refresh(struct follow *follow, struct follow_waiter *waiter)
 	if (follow->phase == IDLE && !follow->first &&
 	    !conns_census(follow->parts.conns)->state[0] &&
 	    !is_due(follow, now, FRESH_MS, FRESH_SHARE)) {
-		drain_destroyed(follow);
+		drain(follow);
 		waiter->ready(waiter);
 		return;
 	}
@@ -529,61 +552,53 @@ void follow_forget(struct follow *follow, struct follow_waiter *waiter)
 
 /* --- how many TIME_WAITs there are ------------------------------------------------------------ */
 
-/* /proc/net/sockstat: minisockets of both families, in TIME_WAIT or FIN_WAIT2. -1: not known. */
-static long kernel_time_waits(void)
-{
-	FILE *file = fopen("/proc/net/sockstat", "re");
-	char line[256];
-	long count = -1;
-
-	if (!file)
-		return -1;
-	while (count < 0 && fgets(line, sizeof(line), file))
-		if (sscanf(line, "TCP: inuse %*d orphan %*d tw %ld", &count) != 1)
-			count = -1;
-	fclose(file);
-	return count;
-}
-
 static bool is_far_off(long more, long of)
 {
 	return more > TIME_WAIT_SLACK + of / 50;
 }
 
 /* The kernel says how many there are, their age which have gone. */
-static void expire(struct follow *follow, uint64_t now_ms)
+static void expire(struct follow *follow, struct netns *ns, uint64_t now_ms)
 {
 	struct conns *conns = follow->parts.conns;
-	const struct census *census = conns_census(conns);
-	long known = census->state[STATE_TIME_WAIT], there = kernel_time_waits(), over;
+	long known = conns_in(conns, ns->index, STATE_TIME_WAIT), there = netns_time_waits(ns);
+	long over = there < 0 ? 0 : known - there;
 
-	if (now_ms < 2 * TIME_WAIT_MS && known == 0)
-		return;
-	over = there < 0 ? 0 : known - there;
 	if (over > 0)
-		over -= (long)conns_expire(conns, CONN_NETNS_OWN, now_ms - TIME_WAIT_MS,
+		over -= (long)conns_expire(conns, ns->index, now_ms - TIME_WAIT_MS,
 					   over < EXPIRE_AT_ONCE ? (unsigned int)over
 								 : EXPIRE_AT_ONCE);
-	conns_expire(conns, CONN_NETNS_ANY, now_ms - TIME_WAIT_MS - TIME_WAIT_LATE_MS,
-		     EXPIRE_AT_ONCE);
-	if (there >= 0 && (is_far_off(over, there) ||
-			   is_far_off(there - known - (long)census->state[STATE_FIN_WAIT2], there)))
-		follow->want_time_wait = true;
+	conns_expire(conns, ns->index, now_ms - TIME_WAIT_MS - TIME_WAIT_LATE_MS, EXPIRE_AT_ONCE);
+	if (there >= 0 &&
+	    (is_far_off(over, there) ||
+	     is_far_off(there - known - conns_in(conns, ns->index, STATE_FIN_WAIT2), there)))
+		ns->want_time_wait = true;
+}
+
+static void expire_all(struct follow *follow, bool also_empty)
+{
+	uint64_t now = wire_now_ms();
+
+	if (now < TIME_WAIT_MS + TIME_WAIT_LATE_MS)
+		return; /* the machine was just started */
+	for (unsigned int i = 0; i < NETNS_MAX; i++) {
+		struct netns *ns = follow->all[i].ns;
+
+		if (ns && (also_empty || conns_in(follow->parts.conns, ns->index, STATE_TIME_WAIT)))
+			expire(follow, ns, now);
+	}
 }
 
 static void on_expire(evutil_socket_t fd, short what, void *arg)
 {
-	struct follow *follow = arg;
-
 	(void)fd;
 	(void)what;
-	if (conns_census(follow->parts.conns)->state[STATE_TIME_WAIT])
-		expire(follow, wire_now_ms());
+	expire_all(arg, false);
 }
 
 void follow_tick(struct follow *follow, uint64_t now_ms)
 {
-	expire(follow, now_ms);
+	expire_all(follow, true);
 	if (follow->phase == IDLE &&
 	    (follow->first || is_due(follow, now_ms, SURVEY_MS, SURVEY_SHARE)))
 		begin(follow);
@@ -599,7 +614,7 @@ uint64_t follow_age_ms(const struct follow *follow, uint64_t now_ms)
 void follow_costs(const struct follow *follow, struct follow_costs *costs)
 {
 	*costs = follow->costs;
-	costs->multicast = follow->destroyed != NULL;
+	costs->multicast = follow->all[0].freed != NULL;
 }
 
 static bool add_events(struct follow *follow)
@@ -607,20 +622,20 @@ static bool add_events(struct follow *follow)
 	static const struct timeval quarter = {.tv_usec = 250000};
 	struct event_base *base = follow->parts.base;
 
-	evtimer_assign(&follow->gather, base, on_gathered, follow);
 	event_assign(&follow->expire, base, -1, EV_PERSIST, on_expire, follow);
 	if (event_add(&follow->expire, &quarter) < 0)
 		return false;
-	if (!follow->destroyed)
+	if (follow->parts.opener < 0)
 		return true;
-	event_assign(&follow->readable, base, kernel_fd(follow->destroyed), EV_READ | EV_PERSIST,
-		     on_readable, follow);
-	return event_add(&follow->readable, NULL) == 0;
+	event_assign(&follow->opened, base, follow->parts.opener, EV_READ | EV_PERSIST, on_opened,
+		     follow);
+	return event_add(&follow->opened, NULL) == 0;
 }
 
 struct follow *follow_new(const struct follow_parts *parts)
 {
-	static const struct survey_calls survey_calls = {on_sockets, on_holder, on_done};
+	static const struct survey_calls survey_calls = {on_sockets, on_holder, on_namespace,
+							 on_done};
 	static const struct sweep_calls sweep_calls = {on_time_wait, on_swept};
 	struct follow *follow = calloc(1, sizeof(*follow));
 
@@ -628,18 +643,19 @@ struct follow *follow_new(const struct follow_parts *parts)
 		return NULL;
 	follow->parts = *parts;
 	follow->first = true;
-	follow->dump = kernel_open();
-	follow->destroyed = kernel_open_destroyed(); /* NULL: surveys see TIME_WAITs */
+	follow->unaccepted = calloc(UNACCEPTED_MAX, sizeof(follow->unaccepted[0]));
+	follow->listeners = calloc(LISTENERS_MAX, sizeof(follow->listeners[0]));
 	follow->survey = survey_new(parts->base, &survey_calls, follow);
-	follow->sweep = sweep_new(parts->base, parts->kernel, parts->conns, parts->book,
-				  &sweep_calls, follow);
-	if (!follow->dump || !follow->survey || !follow->sweep || !add_events(follow)) {
+	follow->sweep = sweep_new(parts->base, parts->conns, parts->book, &sweep_calls, follow);
+	if (!follow->unaccepted || !follow->listeners || !follow->survey || !follow->sweep ||
+	    !add_namespace(follow, netns_own(), NULL) || !add_events(follow)) {
 		int error = errno;
 
 		follow_free(follow);
 		errno = error;
 		return NULL;
 	}
+	follow->all[0].ns->want_time_wait = true;
 	conns_set_followed(parts->conns, true);
 	return follow;
 }
@@ -653,12 +669,12 @@ void follow_free(struct follow *follow)
 	sweep_free(follow->sweep);
 	if (event_initialized(&follow->expire))
 		event_del(&follow->expire);
-	if (event_initialized(&follow->gather))
-		event_del(&follow->gather);
-	if (event_initialized(&follow->readable))
-		event_del(&follow->readable);
+	if (event_initialized(&follow->opened))
+		event_del(&follow->opened);
+	for (unsigned int i = 0; i < NETNS_MAX; i++)
+		close_namespace(&follow->all[i]);
 	forget_wanted(follow);
-	kernel_close(follow->destroyed);
-	kernel_close(follow->dump);
+	free(follow->unaccepted);
+	free(follow->listeners);
 	free(follow);
 }

@@ -21,15 +21,14 @@
 
 struct event_base;
 struct follow;
-struct kernel;
 struct retire;
 
 struct follow_parts {
 	struct event_base *base;
 	struct book *book;
 	struct conns *conns;
-	struct kernel *kernel; /* the loop's, for lookups */
 	struct retire *retire;
+	int opener;		/* the loop's end of the guardian's opener; -1: none */
 	struct config **config; /* whose policies are for those without the shim as well */
 };
 
@@ -57,6 +56,7 @@ struct follow_costs {
 	uint64_t surveys, survey_us;  /* of the thread */
 	uint64_t destroyed, overruns; /* messages of the multicast; times that some were lost */
 	uint64_t lookups;
+	uint64_t closed_netns; /* network namespaces that could not be opened */
 	bool multicast;
 };
 

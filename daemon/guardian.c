@@ -6,6 +6,7 @@
 #include "daemon/log.h"
 #include "daemon/loop.h"
 #include "daemon/notify.h"
+#include "daemon/opener.h"
 #include "daemon/pulse.h"
 
 #include "common/wire.h"
@@ -36,6 +37,7 @@ enum {
 struct guardian {
 	const struct guardian_options *options;
 	struct listeners listeners;
+	int opener, opener_loop; /* our end, and the loop's */
 	struct pulse *pulse;
 	sigset_t signals, old_mask;
 	pid_t loop; /* 0: none now */
@@ -73,6 +75,8 @@ static void be_loop(const struct guardian *guardian, pid_t parent)
 		.config = options->config,
 		.session_fd = guardian->listeners.session,
 		.control_fd = guardian->listeners.control,
+		/* One of somebody's own looks at his own. */
+		.opener_fd = options->private_pid ? -1 : guardian->opener_loop,
 		.pulse = guardian->pulse,
 		.private_pid = options->private_pid,
 	};
@@ -264,6 +268,7 @@ static int tick(struct guardian *guardian)
 	if (number > 0)
 		take_signal(guardian, number);
 	tell_manager(guardian);
+	opener_serve(guardian->opener);
 	status = reap(guardian);
 	if (status >= 0)
 		return status;
@@ -311,6 +316,10 @@ int guardian_run(const struct guardian_options *options)
 	}
 	if (!listeners_open(&guardian.listeners, options->socket_path, options->config->group))
 		return 1;
+	if (!opener_pair(&guardian.opener, &guardian.opener_loop)) {
+		log_error("socketpair: %m");
+		return 1;
+	}
 	start_loop(&guardian);
 	while ((status = tick(&guardian)) < 0)
 		;

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 enum {
 	REQUEST_SIZE = NLMSG_HDRLEN + NLMSG_ALIGN(sizeof(struct inet_diag_req_v2)),
@@ -32,14 +33,18 @@ bool kernel_is_over(const struct kernel_query *query)
 	return query->error == ENOENT || (!query->error && query->state == STATE_TIME_WAIT);
 }
 
-struct kernel *kernel_open(void)
+struct kernel *kernel_open(int fd)
 {
 	struct kernel *kernel = calloc(1, sizeof(*kernel));
 	int size = RECEIVE_BUFFER;
 
-	if (!kernel)
+	if (!kernel) {
+		if (fd >= 0)
+			close(fd);
 		return NULL;
-	kernel->socket = mnl_socket_open2(NETLINK_SOCK_DIAG, SOCK_CLOEXEC);
+	}
+	kernel->socket =
+		fd < 0 ? mnl_socket_open2(NETLINK_SOCK_DIAG, SOCK_CLOEXEC) : mnl_socket_fdopen(fd);
 	if (!kernel->socket || mnl_socket_bind(kernel->socket, 0, MNL_SOCKET_AUTOPID) < 0) {
 		int error = errno;
 
@@ -283,10 +288,10 @@ int kernel_dump(struct kernel *kernel, unsigned int what, kernel_taker *take, vo
 
 /* --- what the kernel tells by itself ---------------------------------------------------------- */
 
-struct kernel *kernel_open_destroyed(void)
+struct kernel *kernel_open_destroyed(int fd)
 {
 	static const int groups[] = {SKNLGRP_INET_TCP_DESTROY, SKNLGRP_INET6_TCP_DESTROY};
-	struct kernel *kernel = kernel_open();
+	struct kernel *kernel = kernel_open(fd);
 	int size = EVENTS_BUFFER;
 
 	if (!kernel)

@@ -29,8 +29,9 @@ struct kernel_query {
 /* The answer to a lookup: there is no such socket any more, or only its TIME_WAIT. */
 bool kernel_is_over(const struct kernel_query *query);
 
-/* NULL with errno. */
-struct kernel *kernel_open(void);
+/* fd: a NETLINK_SOCK_DIAG socket of another network namespace, which becomes the kernel's; -1: it
+ * opens one here. NULL with errno. */
+struct kernel *kernel_open(int fd);
 void kernel_close(struct kernel *kernel);
 
 /* Both take at most KERNEL_BATCH queries and one round trip for all of them. */
@@ -63,8 +64,9 @@ typedef bool kernel_taker(const struct kernel_socket *socket, void *arg);
 int kernel_dump(struct kernel *kernel, unsigned int what, kernel_taker *take, void *arg);
 
 /* The multicast of sock_diag(7): a full socket was freed. So it is for each that ends, and for each
- * that goes on as a TIME_WAIT. Needs CAP_NET_ADMIN. NULL with errno. */
-struct kernel *kernel_open_destroyed(void);
+ * that goes on as a TIME_WAIT. Needs CAP_NET_ADMIN. fd as above. NULL with
+ * errno. */
+struct kernel *kernel_open_destroyed(int fd);
 int kernel_fd(const struct kernel *kernel);
 /* What has come, without waiting, at most max messages or so. Returns how many; -1: some were lost,
  * errno is ENOBUFS. */

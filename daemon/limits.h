@@ -20,6 +20,7 @@
 	X(LIMIT_HELD_PART, 2, "held sockets of a user: no more than all of them divided by")   \
 	X(LIMIT_HELD_NOFILE, 2, "held sockets in all: the limit of open files divided by")     \
 	X(LIMIT_HOLD_MS, 600000, "a socket is waited for, and then drained, each at most, ms") \
+	X(LIMIT_NAMESPACES, 64, "network namespaces looked into (`namespaces`)")               \
 	X(LIMIT_CONNS, 1048576, "connections followed in all")                                 \
 	X(LIMIT_CONNS_PROCESS, 262144, "connections followed of a session")                    \
 	X(LIMIT_CONNS_PART, 4, "connections followed of a user: all of them divided by")       \

@@ -2,6 +2,7 @@
 # tests link as well.
 noinst_LTLIBRARIES += libconfig.la libcli.la libdaemon.la
 libdaemon_la_SOURCES = \
+	daemon/adopt.c daemon/adopt.h \
 	daemon/caps.c daemon/caps.h \
 	daemon/closer.c daemon/closer.h \
 	daemon/conn.c daemon/conn.h \
@@ -10,10 +11,18 @@ libdaemon_la_SOURCES = \
 	daemon/control.c daemon/control.h \
 	daemon/custody.c daemon/custody.h \
 	daemon/custody_judge.c daemon/custody_judge.h \
+	daemon/cuts.c daemon/cuts.h \
 	daemon/deadman.c daemon/deadman.h \
+	daemon/descriptors.c daemon/descriptors.h \
+	daemon/doctor.c daemon/doctor.h \
+	daemon/doctor_gather.c daemon/doctor_gather.h \
+	daemon/doctor_limits.c \
+	daemon/doctor_run.c daemon/doctor_run.h \
+	daemon/doctor_words.c daemon/doctor_words.h \
 	daemon/ending.c daemon/ending.h \
 	daemon/follow.c daemon/follow.h \
 	daemon/filter_conn.c daemon/filter_conn.h \
+	daemon/freed.c daemon/freed.h \
 	daemon/guardian.c daemon/guardian.h \
 	daemon/held.c daemon/held.h \
 	daemon/inbox.c daemon/inbox.h \
@@ -22,9 +31,12 @@ libdaemon_la_SOURCES = \
 	daemon/listen.c daemon/listen.h \
 	daemon/log.c daemon/log.h \
 	daemon/loop.c daemon/loop.h \
+	daemon/netns.c daemon/netns.h \
 	daemon/notify.c daemon/notify.h \
+	daemon/opener.c daemon/opener.h \
 	daemon/page.c daemon/page.h \
 	daemon/patience.c daemon/patience.h \
+	daemon/probe.c daemon/probe.h \
 	daemon/proc.c daemon/proc.h \
 	daemon/process.c daemon/process.h \
 	daemon/pulse.h \
@@ -38,6 +50,7 @@ libdaemon_la_SOURCES = \
 	daemon/sweep.c daemon/sweep.h \
 	daemon/tally.c daemon/tally.h \
 	daemon/user.c daemon/user.h \
+	daemon/vitals.c daemon/vitals.h \
 	daemon/welcome.c daemon/welcome.h
 libdaemon_la_CFLAGS = $(AM_CFLAGS) -pthread
 libdaemon_la_CPPFLAGS = $(AM_CPPFLAGS) \
@@ -59,8 +72,12 @@ libcli_la_SOURCES = \
 	daemon/cli_args.c daemon/cli_args.h \
 	daemon/cli_color.c daemon/cli_color.h \
 	daemon/cli_command.c daemon/cli_run.h \
+	daemon/cli_completion.c daemon/cli_completion.h \
+	daemon/cli_completion_shell.c \
 	daemon/cli_conns.c daemon/cli_conns.h \
 	daemon/cli_control.c daemon/cli_control.h \
+	daemon/cli_doctor.c \
+	daemon/cli_explain.c \
 	daemon/cli_filter.c daemon/cli_filter.h \
 	daemon/cli_grid.c daemon/cli_grid.h \
 	daemon/cli_options.c \
@@ -78,6 +95,8 @@ libcli_la_SOURCES = \
 	daemon/cli_test.c \
 	daemon/cli_text.c daemon/cli_text.h \
 	daemon/cli_watch.c \
+	daemon/explain.c daemon/explain.h \
+	daemon/explain_table.c \
 	daemon/filter.c daemon/filter.h \
 	daemon/filter_keys.h \
 	daemon/filter_parse.c \
@@ -87,7 +106,8 @@ libcli_la_SOURCES = \
 	daemon/top_conn.c daemon/top_conn.h \
 	daemon/top_feed.c daemon/top_feed.h \
 	daemon/top_list.c daemon/top_list.h \
-	daemon/top_view.c
+	daemon/top_view.c \
+	daemon/verdict.c daemon/verdict.h
 libcli_la_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 
 bin_PROGRAMS += closeside

@@ -7,6 +7,7 @@
 #include "daemon/control.h"
 #include "daemon/custody.h"
 #include "daemon/deadman.h"
+#include "daemon/doctor_run.h"
 #include "daemon/follow.h"
 #include "daemon/kernel.h"
 #include "daemon/limits.h"
@@ -231,6 +232,7 @@ static void tick(struct loop *loop, uint64_t now_ms)
 
 	users_tick(loop->users, now_ms);
 	follow_tick(loop->follow, now_ms);
+	doctor_watch_tick(loop->doctor, now_ms);
 	census_tick(conns_census(loop->conns), elapsed);
 	census_tick(conns_unknown(loop->conns), elapsed);
 	procs_tick(conns_procs(loop->conns), elapsed);
@@ -316,13 +318,14 @@ static bool make_stores(struct loop *loop)
 	if (!loop->users || !loop->events || !loop->base || !loop->book || !loop->conns ||
 	    !loop->patience || !loop->closer)
 		return false;
-	loop->kernel = kernel_open();
+	loop->kernel = kernel_open(-1);
 	if (!loop->kernel) {
 		log_error("sock_diag: %m");
 		return false;
 	}
 	loop->retire = retire_new(loop->base, loop->book, loop->kernel);
-	return loop->retire;
+	loop->doctor = doctor_watch_new(loop->conns, wire_now_ms());
+	return loop->retire && loop->doctor;
 }
 
 static bool follow(struct loop *loop)
@@ -331,8 +334,8 @@ static bool follow(struct loop *loop)
 		.base = loop->base,
 		.book = loop->book,
 		.conns = loop->conns,
-		.kernel = loop->kernel,
 		.retire = loop->retire,
+		.opener = loop->options->opener_fd,
 		.config = &loop->config,
 	};
 
@@ -359,6 +362,7 @@ static bool make_services(struct loop *loop)
 		.retire = loop->retire,
 		.users = loop->users,
 		.closer = loop->closer,
+		.cuts = doctor_watch_cuts(loop->doctor),
 	};
 
 	loop->custody =
@@ -423,6 +427,7 @@ static void stop(struct loop *loop)
 	closer_free(loop->closer, CLOSER_PATIENCE_MS);
 	retire_free(loop->retire);
 	kernel_close(loop->kernel);
+	doctor_watch_free(loop->doctor);
 	conns_free(loop->conns);
 	users_free(loop->users);
 	patience_free(loop->patience);

@@ -15,6 +15,7 @@ struct loop_options {
 	const char *config_path;
 	const struct config *config; /* what the guardian read: for when the file is broken now */
 	int session_fd, control_fd;  /* listening */
+	int opener_fd;		     /* -1: none */
 	struct pulse *pulse;
 	pid_t private_pid; /* 0: not private */
 };
@@ -42,6 +43,7 @@ struct loop {
 	struct sessions *sessions;
 	struct control *control;
 	struct follow *follow;
+	struct doctor_watch *doctor;
 	unsigned int watchers; /* clients of the control socket that watch */
 	struct loop_events *events;
 	uint64_t started_ms;

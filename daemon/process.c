@@ -141,6 +141,17 @@ bool process_is(pid_t pid, uint64_t start)
 	return start && now.start == start;
 }
 
+bool process_is_stopped(pid_t pid)
+{
+	const char *state;
+	char text[1024];
+
+	if (!read_file(pid, "stat", text, sizeof(text)))
+		return false;
+	state = strrchr(text, ')');
+	return state && (state[1] == ' ') && (state[2] == 'T' || state[2] == 't');
+}
+
 const char *process_name(const struct process *process)
 {
 	const char *slash = strrchr(process->exe, '/');

@@ -25,6 +25,9 @@ void process_read(struct process *process, pid_t pid, uid_t uid);
 /* Is the process that has this pid now the one that started then? */
 bool process_is(pid_t pid, uint64_t start);
 
+/* By a signal, or a debugger. */
+bool process_is_stopped(pid_t pid);
+
 /* For people: the base name of the executable, else comm, else "?". */
 const char *process_name(const struct process *process);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/record.h"
 
+#include "daemon/cuts.h"
 #include "daemon/retire.h"
 
 #include "common/close_decide.h"
@@ -130,6 +131,10 @@ static unsigned int state_after(const struct wire_record *record)
 	case STATE_LAST_ACK:
 	case STATE_TIME_WAIT:
 		return record->state;
+	case STATE_CLOSE:
+		/* Shut down before, and both FINs have passed: the TIME_WAIT is the kernel's
+		 * already. */
+		return record->side == SIDE_US ? STATE_TIME_WAIT : 0;
 	default:
 		return 0;
 	}
@@ -166,6 +171,9 @@ static void take_close(const struct record_context *context, const struct wire_r
 		conn = NULL; /* one of the two lies, maybe the other: it is booked, and no more */
 	if (record->patience == PATIENCE_SPARED)
 		BOOK_ADD(context->book, account, outcomes[OUTCOME_NOT_WAITED], 1);
+	if (record->unread && record->action != CLOSE_HAND_OVER && context->cuts)
+		cuts_note(context->cuts, &context->owner->process, record,
+			  context->book->policy[account.policy].name, wire_now_ms());
 	if (record->unread && record->action != CLOSE_HAND_OVER)
 		BOOK_ADD(context->book, account, unread_bytes, record->unread);
 	if (custody_program_closed(context->custody, context->client, record->cookie))

@@ -9,6 +9,7 @@
 
 #include "common/wire.h"
 
+struct cuts;
 struct retire;
 
 /* Who speaks, and to whom. */
@@ -17,6 +18,7 @@ struct record_context {
 	struct conns *conns;
 	struct custody *custody;
 	struct retire *retire;
+	struct cuts *cuts; /* NULL: nobody wants them */
 	struct conn_owner *owner;
 	struct custody_client *client;
 	uint16_t tag;

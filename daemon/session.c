@@ -171,6 +171,7 @@ static void take_record(struct session *session, const struct inbox_message *mes
 		.conns = parts->conns,
 		.custody = parts->custody,
 		.retire = parts->retire,
+		.cuts = parts->cuts,
 		.owner = &session->owner,
 		.client = &session->client,
 		.tag = session->tag,

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 struct closer;
+struct cuts;
 struct event_base;
 struct retire;
 struct users;
@@ -23,6 +24,7 @@ struct session_parts {
 	struct retire *retire;
 	struct users *users;
 	struct closer *closer;
+	struct cuts *cuts; /* NULL: nobody wants them */
 };
 
 struct sessions;

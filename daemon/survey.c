@@ -20,9 +20,10 @@ enum {
 	PIECE = 256,	 /* sockets */
 	PIECES_MAX = 64, /* that wait for the loop; then the thread waits */
 	PIECES_AT_ONCE = 8,
+	NAMESPACES_MAX = 256,
 };
 
-enum job { JOB_NONE, JOB_DUMP, JOB_HOLDERS, JOB_QUIT };
+enum job { JOB_NONE, JOB_DUMP, JOB_HOLDERS, JOB_NAMESPACES, JOB_QUIT };
 
 /* What was found: sockets, or one holder. */
 struct piece {
@@ -39,7 +40,8 @@ struct survey {
 	struct event wake;
 	int fd; /* eventfd */
 	pthread_t thread;
-	bool busy; /* the loop's: a job is under way */
+	bool busy;	 /* the loop's: a job is under way */
+	bool namespaces; /* and this is the one */
 	/* Of the job; the thread's until it is done. */
 	struct kernel *kernel;
 	unsigned int what;
@@ -161,6 +163,15 @@ static void hand_in_holder(struct survey *survey, uint64_t inode, const struct p
 	hand_in(survey, piece);
 }
 
+static uint64_t namespace_of(pid_t pid)
+{
+	char path[32];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)pid);
+	return stat(path, &st) == 0 ? st.st_ino : 0;
+}
+
 static void look_at_process(struct survey *survey, pid_t pid)
 {
 	struct process process = {.pid = 0};
@@ -216,6 +227,30 @@ static void look_at_processes(struct survey *survey)
 		closedir(proc);
 }
 
+/* Each once. */
+static void look_at_namespaces(struct survey *survey)
+{
+	uint64_t seen[NAMESPACES_MAX];
+	unsigned int count = 0, i;
+	const struct dirent *entry;
+	DIR *proc = opendir("/proc");
+
+	seen[count++] = namespace_of(getpid());
+	while (proc && count < NAMESPACES_MAX && (entry = readdir(proc))) {
+		struct process process = {.pid = atoi(entry->d_name)};
+		uint64_t inode = process.pid > 0 ? namespace_of(process.pid) : 0;
+
+		for (i = 0; i < count && seen[i] != inode; i++)
+			;
+		if (!inode || i < count)
+			continue;
+		seen[count++] = inode;
+		hand_in_holder(survey, inode, &process);
+	}
+	if (proc)
+		closedir(proc);
+}
+
 static uint64_t thread_cpu_us(void)
 {
 	struct timespec ts = {.tv_sec = 0};
@@ -232,6 +267,8 @@ static void do_job(struct survey *survey, enum job job)
 	if (job == JOB_DUMP) {
 		error = kernel_dump(survey->kernel, survey->what, take_socket, survey);
 		hand_in_sockets(survey);
+	} else if (job == JOB_NAMESPACES) {
+		look_at_namespaces(survey);
 	} else {
 		look_at_processes(survey);
 		free(survey->inodes);
@@ -319,7 +356,9 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 	if (read(fd, &count, sizeof(count)) < 0)
 		return;
 	for (int i = 0; i < PIECES_AT_ONCE && (piece = next_piece(survey)); i++) {
-		if (piece->process)
+		if (piece->process && survey->namespaces)
+			survey->calls.namespace(survey->arg, piece->inode, piece->process->pid);
+		else if (piece->process)
 			survey->calls.holder(survey->arg, piece->inode, piece->process);
 		else
 			survey->calls.sockets(survey->arg, piece->sockets, piece->count);
@@ -339,6 +378,7 @@ bool survey_is_busy(const struct survey *survey)
 static void begin(struct survey *survey, enum job job)
 {
 	survey->busy = true;
+	survey->namespaces = job == JOB_NAMESPACES;
 	pthread_mutex_lock(&survey->lock);
 	survey->job = job;
 	pthread_cond_signal(&survey->changed);
@@ -350,6 +390,11 @@ void survey_dump(struct survey *survey, struct kernel *kernel, unsigned int what
 	survey->kernel = kernel;
 	survey->what = what;
 	begin(survey, JOB_DUMP);
+}
+
+void survey_namespaces(struct survey *survey)
+{
+	begin(survey, JOB_NAMESPACES);
 }
 
 void survey_holders(struct survey *survey, uint64_t *inodes, unsigned int count)

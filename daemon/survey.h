@@ -21,6 +21,8 @@ struct survey_calls {
 	void (*sockets)(void *arg, const struct kernel_socket *sockets, unsigned int count);
 	/* One of the inodes that were asked for is this process' (of several, the oldest's). */
 	void (*holder)(void *arg, uint64_t inode, const struct process *process);
+	/* There is a network namespace other than ours, with this process in it. */
+	void (*namespace)(void *arg, uint64_t inode, pid_t pid);
 	/* The job is done. error: errno of a dump; cpu_us: what it took. */
 	void (*done)(void *arg, int error, uint64_t cpu_us);
 };
@@ -34,6 +36,8 @@ bool survey_is_busy(const struct survey *survey);
 /* Begins a job; not while another is under way. what: of enum kernel_dump_what. The kernel's
  * socket is the thread's until done(). */
 void survey_dump(struct survey *survey, struct kernel *kernel, unsigned int what);
+/* The network namespaces of all processes. */
+void survey_namespaces(struct survey *survey);
 /* inodes: count of them; they become the survey's. */
 void survey_holders(struct survey *survey, uint64_t *inodes, unsigned int count);
 

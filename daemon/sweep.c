@@ -15,7 +15,6 @@ enum {
 
 struct sweep {
 	struct event timer;
-	struct kernel *kernel;
 	struct conns *conns;
 	struct book *book;
 	struct sweep_calls calls;
@@ -64,11 +63,20 @@ static void judge(struct sweep *sweep, struct conn *conn, const struct kernel_qu
 		sweep->calls.time_wait(sweep->arg, conn);
 }
 
+/* Of a namespace that has gone: nobody can be asked any more. */
+static void leave(struct sweep *sweep, struct conn *conn)
+{
+	if (conn->owner || conn->custody != CUSTODY_NONE)
+		conn_set_netns(sweep->conns, conn, CONN_NETNS_NONE);
+	else
+		conn_remove(sweep->conns, conn);
+}
+
 static void look(struct sweep *sweep, struct conn *const *conns, unsigned int count)
 {
 	struct kernel_query queries[KERNEL_BATCH];
 
-	conn_lookup(sweep->kernel, conns, queries, count);
+	conn_lookup(sweep->scope.kernel, conns, queries, count);
 	for (unsigned int i = 0; i < count; i++)
 		judge(sweep, conns[i], &queries[i]);
 }
@@ -78,8 +86,12 @@ static bool is_suspect(const struct sweep *sweep, struct conn *conn)
 {
 	const struct sweep_scope *scope = &sweep->scope;
 
-	if (conn->netns != CONN_NETNS_OWN || conn->generation == scope->generation ||
-	    conn->since_ms >= scope->before_ms || !conn_may_be_over(conn))
+	if (conn->netns != scope->netns)
+		return false;
+	if (!scope->kernel)
+		return true;
+	if (conn->generation == scope->generation || conn->since_ms >= scope->before_ms ||
+	    !conn_may_be_over(conn))
 		return false;
 	return conn->state != STATE_TIME_WAIT || scope->time_wait || conn->owner;
 }
@@ -106,7 +118,9 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 		if (is_suspect(sweep, conn))
 			conns[count++] = conn;
 	}
-	if (count > 0)
+	for (unsigned int i = 0; i < count && !sweep->scope.kernel; i++)
+		leave(sweep, conns[i]);
+	if (count > 0 && sweep->scope.kernel)
 		look(sweep, conns, count);
 	if (conn)
 		arm(sweep);
@@ -128,14 +142,13 @@ bool sweep_is_busy(const struct sweep *sweep)
 	return sweep->walking;
 }
 
-struct sweep *sweep_new(struct event_base *base, struct kernel *kernel, struct conns *conns,
-			struct book *book, const struct sweep_calls *calls, void *arg)
+struct sweep *sweep_new(struct event_base *base, struct conns *conns, struct book *book,
+			const struct sweep_calls *calls, void *arg)
 {
 	struct sweep *sweep = calloc(1, sizeof(*sweep));
 
 	if (!sweep)
 		return NULL;
-	sweep->kernel = kernel;
 	sweep->conns = conns;
 	sweep->book = book;
 	sweep->calls = *calls;

@@ -21,11 +21,13 @@ struct sweep_calls {
 	void (*done)(void *arg);
 };
 
-struct sweep *sweep_new(struct event_base *base, struct kernel *kernel, struct conns *conns,
-			struct book *book, const struct sweep_calls *calls, void *arg);
+struct sweep *sweep_new(struct event_base *base, struct conns *conns, struct book *book,
+			const struct sweep_calls *calls, void *arg);
 void sweep_free(struct sweep *sweep);
 
 struct sweep_scope {
+	struct kernel *kernel; /* of the namespace; NULL: it has gone, and all with it */
+	uint8_t netns;
 	uint8_t generation; /* what the survey has met */
 	uint64_t before_ms; /* what was so before the survey began */
 	bool time_wait;	    /* it has seen all TIME_WAITs as well */

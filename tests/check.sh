@@ -140,17 +140,18 @@ without() # BUILD STEP...: these cannot run then
 if build_step "build with gcc" build gcc --enable-werror CC=gcc; then
 	test_step "unit tests" gcc UNIT_TESTS
 	test_step "config tests" gcc CONF_TESTS
+	test_step "tests of the command" gcc CLI_TESTS
 	test_step "lint" gcc LINT_TESTS
 else
-	without gcc "unit tests" "config tests" "lint"
+	without gcc "unit tests" "config tests" "tests of the command" "lint"
 fi
 build_step "build with clang" build clang --enable-werror CC=clang
 if build_step "build with address and undefined sanitizers" build asan --enable-sanitizers; then
-	test_step "unit, config and fuzz seed tests under sanitizers" asan \
-		"UNIT_TESTS CONF_TESTS FUZZ_TESTS" \
+	test_step "unit, config, command and fuzz seed tests under sanitizers" asan \
+		"UNIT_TESTS CONF_TESTS CLI_TESTS FUZZ_TESTS" \
 		ASAN_OPTIONS=detect_leaks=1:abort_on_error=1
 else
-	without sanitizers "unit, config and fuzz seed tests under sanitizers"
+	without sanitizers "unit, config, command and fuzz seed tests under sanitizers"
 fi
 if build_step "build with thread sanitizer" build_units tsan --enable-sanitizers=thread; then
 	test_step "unit tests under thread sanitizer" tsan UNIT_TESTS RACE_ROUNDS=100000

@@ -1,6 +1,7 @@
 # See tests/README.md for what a test program must do. Add a test to the list of its folder.
 UNIT_TESTS =
 CONF_TESTS =
+CLI_TESTS =
 FUZZ_TESTS =
 WIRE_TESTS =
 SHIM_TESTS =
@@ -10,6 +11,7 @@ BENCHES =
 
 include tests/unit/local.mk
 include tests/conf/local.mk
+include tests/cli/local.mk
 include tests/fuzz/local.mk
 include tests/wire/local.mk
 include tests/soak/local.mk
@@ -22,10 +24,10 @@ include tests/bench/local.mk
 if RUN_WIRE_TESTS
 TESTS += $(SUITE_TESTS) $(WIRE_TESTS) $(SHIM_TESTS)
 endif
-TESTS += $(CONF_TESTS) $(UNIT_TESTS) $(FUZZ_TESTS)
+TESTS += $(CONF_TESTS) $(CLI_TESTS) $(UNIT_TESTS) $(FUZZ_TESTS)
 
 EXTRA_DIST += tests/README.md tests/driver tests/check.sh tests/demo.sh \
-	$(CONF_TESTS) $(WIRE_TESTS) $(SHIM_TESTS) $(SUITE_TESTS) $(LINT_TESTS) $(BENCHES)
+	$(CONF_TESTS) $(CLI_TESTS) $(WIRE_TESTS) $(SHIM_TESTS) $(SUITE_TESTS) $(LINT_TESTS) $(BENCHES)
 
 TEST_EXTENSIONS = .sh
 LOG_DRIVER = $(top_srcdir)/tests/driver

@@ -54,6 +54,7 @@ skip()
 	echo "ok $tests - $1 # SKIP $2"
 }
 
+
 nowhere=(-s "$work/nowhere")
 
 expect "no command: usage" 2 '^usage: closeside COMMAND'
@@ -71,6 +72,7 @@ expect "an option that is not there" 2 'status --frob: there is no such option' 
 expect "a misspelt option" 2 'did you mean --format' status --fromat json
 expect "an option without its argument" 2 'status -f: expected an argument' status -f
 expect "a wrong format" 2 'plain, json or jsonl' status -f xml
+expect "an option after an argument" 3 'no daemon' "${nowhere[@]}" policy show web -f json
 expect "too many arguments" 2 "^closeside: status: .*'now'" status now
 expect "no command to run" 125 '^usage: closeside run' run
 expect "a filter with a wrong word" 2 "unknown word 'colour'" conns colour red

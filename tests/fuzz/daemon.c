@@ -263,7 +263,7 @@ struct loop *fuzz_loop_new(void)
 	loop.closer = closer_new();
 	loop.conns = conns_new(CONNS_MAX, CONNS_PER_SESSION, loop.closer);
 	loop.patience = patience_new();
-	loop.kernel = kernel_open();
+	loop.kernel = kernel_open(-1);
 	fuzz_check(loop.config && loop.base && loop.users && loop.book && loop.conns &&
 		   loop.patience && loop.closer && loop.kernel);
 	loop.retire = retire_new(loop.base, loop.book, loop.kernel);

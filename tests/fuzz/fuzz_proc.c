@@ -125,7 +125,7 @@ static void check_netlink(const uint8_t *data, size_t size)
 	unsigned int taken = 0;
 
 	memset(queries, 0, sizeof(queries));
-	kernel = kernel_open();
+	kernel = kernel_open(-1);
 	if (!kernel)
 		return;
 	answers = (struct fuzz_input){data, data + size};

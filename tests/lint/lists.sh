@@ -16,7 +16,7 @@ done
 for file in $(sources 'tests/fuzz/fuzz_*.c'); do
 	expect_silence "$file is in the list" listed fuzz "${file%.c}"
 done
-for folder in conf wire soak shim suites lint bench; do
+for folder in conf cli wire soak shim suites lint bench; do
 	for file in $(sources "tests/$folder/*.sh"); do
 		expect_silence "$file is in the list" listed "$folder" "$file"
 	done

@@ -7,7 +7,9 @@ UNIT_TESTS += \
 	tests/unit/test_config \
 	tests/unit/test_conn \
 	tests/unit/test_custody_judge \
+	tests/unit/test_doctor \
 	tests/unit/test_endpoint \
+	tests/unit/test_explain \
 	tests/unit/test_filter \
 	tests/unit/test_forks \
 	tests/unit/test_glob \
@@ -16,6 +18,7 @@ UNIT_TESTS += \
 	tests/unit/test_patience \
 	tests/unit/test_policy \
 	tests/unit/test_policy_keys \
+	tests/unit/test_probe \
 	tests/unit/test_process \
 	tests/unit/test_races \
 	tests/unit/test_record \

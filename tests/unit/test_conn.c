@@ -107,9 +107,9 @@ static void what_may_have_ended_without_a_word(void **state)
 	conn->custody = CUSTODY_WAITING;
 	assert_false(conn_may_be_over(conn));
 	conn->custody = CUSTODY_NONE;
-	fixture->parent.process.other_netns = true;
+	conn_set_netns(fixture->conns, conn, CONN_NETNS_NONE);
 	assert_false(conn_may_be_over(conn));
-	fixture->parent.process.other_netns = false;
+	conn_set_netns(fixture->conns, conn, CONN_NETNS_OWN);
 	open_one(fixture, &fixture->child, 1); /* it has it now */
 	assert_false(conn_may_be_over(conn));
 }

@@ -274,12 +274,24 @@ start_listening() {
 
 # --- closeside ---
 
+# Tests run beside each other, each in namespaces of its own: a daemon that says nothing else looks
+# into its own only.
+only_own_namespace() {
+	grep -q namespaces "$1" && return
+	if grep -q '^limits {' "$1"; then
+		sed -i 's/^limits {/limits { namespaces = 1 /' "$1"
+	else
+		echo 'limits { namespaces = 1 }' >>"$1"
+	fi
+}
+
 # daemon_start a|b [NAME [ARGUMENTS...]] <config
 daemon_start() {
 	local ns=$1 name=${2:-$1}
 	shift
 	[ $# -eq 0 ] || shift
 	cat >"$dir/$name.conf"
+	only_own_namespace "$dir/$name.conf"
 	daemon_restart "$ns" "$name" "$@"
 }
 

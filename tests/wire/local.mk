@@ -2,6 +2,7 @@
 # that they need go to check_PROGRAMS, files that they read to EXTRA_DIST. The longest come first.
 WIRE_TESTS += \
 	tests/wire/test-pool.sh \
+	tests/wire/test-doctor-closing.sh \
 	tests/wire/test-daemon-dies.sh \
 	tests/wire/test-matrix.sh \
 	tests/wire/test-shutdown-kinds.sh \
@@ -19,6 +20,11 @@ WIRE_TESTS += \
 	tests/wire/test-reload.sh \
 	tests/wire/test-time-wait-none.sh \
 	tests/wire/test-keys.sh \
+	tests/wire/test-doctor-healthy.sh \
+	tests/wire/test-doctor-leak.sh \
+	tests/wire/test-doctor-peers.sh \
+	tests/wire/test-doctor-ports.sh \
+	tests/wire/test-doctor-queues.sh \
 	tests/wire/test-half-close.sh \
 	tests/wire/test-slow-reader.sh \
 	tests/wire/test-413.sh \
@@ -35,6 +41,7 @@ WIRE_TESTS += \
 	tests/wire/test-missed.sh \
 	tests/wire/test-ps.sh \
 	tests/wire/test-unshimmed.sh \
+	tests/wire/test-namespaces.sh \
 	tests/wire/test-service.sh \
 	tests/wire/test-demo.sh \
 	tests/wire/test-close-cost.sh
@@ -61,6 +68,11 @@ WIRE_SANITIZED = \
 	tests/wire/test-fork.sh \
 	tests/wire/test-time-wait-none.sh \
 	tests/wire/test-half-close.sh \
+	tests/wire/test-doctor-closing.sh \
+	tests/wire/test-doctor-leak.sh \
+	tests/wire/test-doctor-peers.sh \
+	tests/wire/test-doctor-ports.sh \
+	tests/wire/test-doctor-queues.sh \
 	tests/wire/test-keys.sh \
 	tests/wire/test-selectors.sh \
 	tests/wire/test-reload.sh \
@@ -77,4 +89,4 @@ EXTRA_DIST += \
 	tests/wire/lib.sh tests/wire/servers.sh tests/wire/clients.sh \
 	tests/wire/conns.awk tests/wire/actor.py tests/wire/client.py tests/wire/ctl.py \
 	tests/wire/fetch.mjs tests/wire/load.py tests/wire/pool.py \
-	tests/wire/hostile.py tests/wire/hostile-lib.sh tests/wire/attack.py
+	tests/wire/doctor-lib.sh tests/wire/hostile.py tests/wire/hostile-lib.sh tests/wire/attack.py

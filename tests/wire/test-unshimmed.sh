@@ -32,9 +32,9 @@ for port in 8000 8001 8002 8003 8004; do
 	start b "client$port" "$python" "$wire_dir/actor.py" connect "$A4" $port $count --together text:hello eof close
 done
 attributed() {
-	[ "$(conns_of 8000 "select(.pid == ${pid_of[server8000]} and .state == \"ESTABLISHED\")" | wc -l)" = $count ] &&
-		[ "$(conns_of 8001 "select(.pid == ${pid_of[server8001]})" | wc -l)" = $count ] &&
-		[ "$(conns_of 8004 "select(.pid == ${pid_of[server8004]})" | wc -l)" = $count ]
+	[ "$(conns_of 8000 "select(.pid == ${pid_of[server8000]} and .state == \"ESTABLISHED\")" | wc -l)" = "$count" ] &&
+		[ "$(conns_of 8001 "select(.pid == ${pid_of[server8001]})" | wc -l)" = "$count" ] &&
+		[ "$(conns_of 8004 "select(.pid == ${pid_of[server8004]})" | wc -l)" = "$count" ]
 }
 check "open connections are their processes'" wait_for 20 attributed
 is "false server" "$(conns_of 8000 '"\(.shim) \(.role)"' | sort -u | tr -d '"')" "which are not under the shim, and servers"

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/doctor_run.h"
+
+#include "daemon/client.h"
+#include "daemon/descriptors.h"
+#include "daemon/doctor.h"
+#include "daemon/doctor_gather.h"
+#include "daemon/loop.h"
+#include "daemon/vitals.h"
+
+#include "common/wire.h"
+
+#include <jansson.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+enum {
+	CONNS_AT_ONCE = 4096,
+	PROCESSES_AT_ONCE = 32, /* each a few system calls */
+};
+
+struct doctor_watch {
+	struct vitals *vitals;
+	struct descriptors *descriptors;
+	struct cuts cuts;
+};
+
+/* One round, for one client. */
+struct round {
+	struct gather *gather;
+	struct conn_walk walk;
+	struct proc_walk procs;
+	bool (*step)(struct client *client, struct round *round); /* true: once more */
+	bool walking_conns, walking_procs;
+};
+
+/* --- from second to second -------------------------------------------------------------------- */
+
+static bool are_few(uint64_t used, uint64_t limit)
+{
+	return doctor_descriptors_are_few(&doctor_usual, used, limit);
+}
+
+struct doctor_watch *doctor_watch_new(struct conns *conns, uint64_t now_ms)
+{
+	struct doctor_watch *watch = calloc(1, sizeof(*watch));
+
+	if (!watch)
+		return NULL;
+	watch->vitals = vitals_new(now_ms);
+	watch->descriptors = descriptors_new(conns_procs(conns), are_few);
+	if (watch->vitals && watch->descriptors)
+		return watch;
+	doctor_watch_free(watch);
+	return NULL;
+}
+
+void doctor_watch_free(struct doctor_watch *watch)
+{
+	if (!watch)
+		return;
+	vitals_free(watch->vitals);
+	descriptors_free(watch->descriptors);
+	free(watch);
+}
+
+void doctor_watch_tick(struct doctor_watch *watch, uint64_t now_ms)
+{
+	vitals_tick(watch->vitals, now_ms);
+	descriptors_tick(watch->descriptors, now_ms);
+}
+
+struct cuts *doctor_watch_cuts(struct doctor_watch *watch)
+{
+	return &watch->cuts;
+}
+
+/* --- the facts of the namespace --------------------------------------------------------------- */
+
+/* Before, tcp_abort() did nothing to a socket that no program has (SOCK_DEAD). */
+static bool kernel_destroys_orphans(void)
+{
+	struct utsname name;
+	unsigned int major, minor;
+
+	if (uname(&name) < 0 || sscanf(name.release, "%u.%u", &major, &minor) != 2)
+		return false;
+	return major > 6 || (major == 6 && minor >= 11);
+}
+
+static uint64_t lately(const struct vitals *vitals, enum probe_counter counter,
+		       const struct gather_parts *parts)
+{
+	return vitals_grown(vitals, counter, parts->patience_ms, parts->now_ms);
+}
+
+static void take_counters(struct doctor_facts *facts, const struct vitals *vitals,
+			  const struct gather_parts *parts)
+{
+	facts->time_wait = vitals_now(vitals, PROBE_TIME_WAITS);
+	facts->orphans = vitals_now(vitals, PROBE_ORPHANS);
+	facts->time_wait_overflows = lately(vitals, PROBE_TIME_WAIT_OVERFLOWS, parts);
+	facts->listen_overflows = lately(vitals, PROBE_LISTEN_OVERFLOWS, parts);
+	facts->unread_closes = lately(vitals, PROBE_UNREAD_CLOSES, parts);
+	facts->queue_full_drops = lately(vitals, PROBE_REQUEST_QUEUE_DROPS, parts);
+	facts->queue_full_cookies = lately(vitals, PROBE_REQUEST_QUEUE_COOKIES, parts);
+}
+
+static void take_settings(struct doctor_facts *facts, const struct vitals *vitals, uint64_t now_ms)
+{
+	uint64_t settings[PROBE_SETTING_COUNT], least;
+
+	probe_settings(settings);
+	facts->time_wait_max = settings[PROBE_TIME_WAITS_MAX];
+	facts->orphans_max = settings[PROBE_ORPHANS_MAX];
+	facts->timestamps = settings[PROBE_TIMESTAMPS] != 0;
+	facts->syncookies = settings[PROBE_SYN_COOKIES] != 0;
+	facts->tw_reuse = (uint32_t)settings[PROBE_TIME_WAIT_REUSE];
+	facts->somaxconn = (uint32_t)settings[PROBE_SOMAXCONN];
+	facts->synack_retries = (uint32_t)settings[PROBE_SYN_ACK_RETRIES];
+	least = facts->time_wait_max * doctor_usual.time_wait_percent / 100;
+	facts->time_wait_near_ms = vitals_at_least_since(vitals, PROBE_TIME_WAITS, least, now_ms);
+	facts->destroys_orphans = kernel_destroys_orphans();
+}
+
+/* --- the answer ------------------------------------------------------------------------------- */
+
+static json_t *lines_of(const char (*lines)[VERDICT_TEXT], unsigned int count)
+{
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; i < count; i++)
+		json_array_append_new(list, json_string(lines[i]));
+	return list;
+}
+
+static json_t *text_or_null(const char *text)
+{
+	return *text ? json_string(text) : json_null();
+}
+
+static json_t *reply_verdict(const struct verdict *verdict)
+{
+	bool is_fault = verdict->kind->level == VERDICT_FAULT;
+	json_t *row = json_object();
+
+	json_object_set_new(row, "type", json_string("verdict"));
+	json_object_set_new(row, "id", json_string(verdict->kind->id));
+	json_object_set_new(row, "level", json_string(is_fault ? "fault" : "info"));
+	json_object_set_new(row, "title", json_string(verdict->title));
+	json_object_set_new(row, "pid", verdict->pid ? json_integer(verdict->pid) : json_null());
+	json_object_set_new(row, "program", text_or_null(verdict->program));
+	json_object_set_new(row, "unit", text_or_null(verdict->unit));
+	json_object_set_new(row, "count", json_integer((json_int_t)verdict->count));
+	json_object_set_new(row, "since_ms",
+			    verdict->since_ms < 0 ? json_null() : json_integer(verdict->since_ms));
+	json_object_set_new(row, "evidence", lines_of(verdict->evidence, verdict->evidence_count));
+	json_object_set_new(row, "remedy", lines_of(verdict->remedy, verdict->remedy_count));
+	return row;
+}
+
+static void leave(struct client *client)
+{
+	struct round *round = client->work;
+	struct loop *loop = client->loop;
+
+	if (round->walking_conns)
+		conn_walk_end(loop->conns, &round->walk);
+	if (round->walking_procs)
+		proc_walk_end(conns_procs(loop->conns), &round->procs);
+	gather_free(round->gather);
+	free(round);
+	client->work = NULL;
+	client->leave = NULL;
+}
+
+static bool add_listener(const struct vitals_listener *listener, void *arg)
+{
+	gather_listener(arg, listener);
+	return true;
+}
+
+static void judge(const struct loop *loop, struct gather *gather, struct verdicts *verdicts)
+{
+	const struct vitals *vitals = loop->doctor->vitals;
+	const struct gather_parts *parts = gather_parts(gather);
+	struct doctor_thresholds thresholds = doctor_usual;
+	const char *socket = loop->options->socket_path;
+	struct doctor_facts facts = {
+		.config_path = loop->options->config_path,
+		.socket_path = strcmp(socket, WIRE_SOCKET_DEFAULT) ? socket : "",
+	};
+
+	thresholds.patience_ms = parts->patience_ms;
+	take_counters(&facts, vitals, parts);
+	take_settings(&facts, vitals, parts->now_ms);
+	vitals_each_listener(vitals, add_listener, gather);
+	if (gather_facts(gather, &facts))
+		doctor_judge(&facts, &thresholds, verdicts);
+}
+
+/* --- the steps of a round --------------------------------------------------------------------- */
+
+static bool step_answer(struct client *client, struct round *round)
+{
+	struct verdicts *verdicts = calloc(1, sizeof(*verdicts));
+
+	if (verdicts)
+		judge(client->loop, round->gather, verdicts);
+	leave(client);
+	for (unsigned int i = 0; verdicts && i < verdicts->count; i++)
+		client_send(client, reply_verdict(&verdicts->verdict[i]));
+	client_end(client, verdicts ? NULL : "out of memory");
+	free(verdicts);
+	return false;
+}
+
+static bool step_look(struct client *client, struct round *round)
+{
+	(void)client;
+	if (!gather_look(round->gather, PROCESSES_AT_ONCE))
+		round->step = step_answer;
+	return true;
+}
+
+static bool step_procs(struct client *client, struct round *round)
+{
+	struct loop *loop = client->loop;
+
+	for (int looks = 0; looks < PROCESSES_AT_ONCE;) {
+		const struct proc *proc = proc_walk_next(&round->procs);
+		struct probe_descriptors found;
+		int64_t since_ms;
+
+		if (!proc) {
+			proc_walk_end(conns_procs(loop->conns), &round->procs);
+			round->walking_procs = false;
+			gather_cuts(round->gather, &loop->doctor->cuts);
+			round->step = step_look;
+			return true;
+		}
+		if (!descriptors_is_live(proc))
+			continue;
+		looks++;
+		if (descriptors_look(loop->doctor->descriptors, proc, wire_now_ms(), &found,
+				     &since_ms))
+			gather_descriptors(round->gather, proc, &found, since_ms);
+	}
+	return true;
+}
+
+static bool step_conns(struct client *client, struct round *round)
+{
+	struct loop *loop = client->loop;
+
+	for (int i = 0; i < CONNS_AT_ONCE; i++) {
+		const struct conn *conn = conn_walk_next(loop->conns, &round->walk);
+
+		if (conn) {
+			gather_conn(round->gather, conn);
+			continue;
+		}
+		conn_walk_end(loop->conns, &round->walk);
+		round->walking_conns = false;
+		proc_walk_begin(conns_procs(loop->conns), &round->procs);
+		round->walking_procs = true;
+		round->step = step_procs;
+		return true;
+	}
+	return true;
+}
+
+static bool step(struct client *client)
+{
+	struct round *round = client->work;
+
+	return round->step(client, round);
+}
+
+/* The model is fresh. */
+static void begin(struct client *client)
+{
+	struct loop *loop = client->loop;
+	struct round *round = calloc(1, sizeof(*round));
+	struct gather_parts parts = {
+		.conns = loop->conns,
+		.book = loop->book,
+		.now_ms = wire_now_ms(),
+		.patience_ms = loop->config->doctor_patience_ms,
+		.ports = probe_local_ports(),
+	};
+
+	if (round)
+		round->gather = gather_new(&parts);
+	if (!round || !round->gather) {
+		free(round);
+		client_end(client, "out of memory");
+		return;
+	}
+	vitals_refresh(loop->doctor->vitals, parts.now_ms);
+	conn_walk_begin(loop->conns, &round->walk);
+	round->walking_conns = true;
+	round->step = step_conns;
+	client->work = round;
+	client->leave = leave;
+	client_begin(client, step);
+}
+
+void doctor_begin(struct client *client)
+{
+	if (!client->loop->doctor) {
+		client_end(client, "there is no doctor here");
+		return;
+	}
+	client_when_fresh(client, begin);
+}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/freed.h"
+
+#include "daemon/adopt.h"
+#include "daemon/kernel.h"
+
+#include "common/tcp_state.h"
+#include "common/wire.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <stdlib.h>
+
+enum { GATHER_MS = 20, DESTROYED_AT_ONCE = 512 };
+
+struct freed {
+	const struct follow_parts *parts;
+	struct netns *ns;
+	struct follow_costs *costs;
+	struct event readable, gather;
+};
+
+struct batch {
+	struct freed *freed;
+	struct kernel_query queries[KERNEL_BATCH];
+	unsigned int count;
+};
+
+static void look_at(struct freed *freed, struct conn *conn, const struct kernel_query *query)
+{
+	uint64_t now = wire_now_ms();
+
+	if (query->error && query->error != ENOENT)
+		return; /* a sweep will see */
+	if (!query->error) {
+		conn_set_state(freed->parts->conns, conn, query->state, now);
+		if (query->state == STATE_TIME_WAIT)
+			adopt_time_wait(freed->parts, conn);
+	} else if (!conn->owner && conn->custody == CUSTODY_NONE) {
+		conn_remove(freed->parts->conns, conn);
+	} else {
+		conn_set_state(freed->parts->conns, conn, STATE_CLOSE, now); /* its record comes */
+	}
+}
+
+/* Nobody has spoken of it, and it lived between two surveys. */
+static void look_at_stranger(struct freed *freed, const struct kernel_query *query)
+{
+	struct kernel_socket socket = {
+		.cookie = query->found,
+		.local = query->local,
+		.remote = query->remote,
+		.state = query->state,
+	};
+	struct conn *conn;
+
+	if (query->error || query->state != STATE_TIME_WAIT || !query->found ||
+	    conn_find(freed->parts->conns, query->found))
+		return;
+	conn = conn_discover(freed->parts->conns, &socket, freed->ns->index,
+			     netns_role(freed->ns, socket.local.port), wire_now_ms());
+	if (!conn)
+		return;
+	conn->freed = conn->no_inode = true;
+	adopt_time_wait(freed->parts, conn);
+}
+
+static void look_at_batch(struct batch *batch)
+{
+	struct freed *freed = batch->freed;
+	uint64_t asked[KERNEL_BATCH];
+
+	if (!batch->count)
+		return;
+	for (unsigned int i = 0; i < batch->count; i++)
+		asked[i] = batch->queries[i].cookie;
+	kernel_lookup(freed->ns->lookup, batch->queries, batch->count);
+	freed->costs->lookups += batch->count;
+	for (unsigned int i = 0; i < batch->count; i++) {
+		struct conn *conn = asked[i] == KERNEL_ANY_COOKIE
+					    ? NULL
+					    : conn_find(freed->parts->conns, asked[i]);
+
+		if (conn)
+			look_at(freed, conn, &batch->queries[i]);
+		else if (asked[i] == KERNEL_ANY_COOKIE)
+			look_at_stranger(freed, &batch->queries[i]);
+	}
+	batch->count = 0;
+}
+
+void freed_note(struct conn *conn, const struct kernel_socket *socket)
+{
+	if (!socket->has_info)
+		return;
+	conn->rtt_us = socket->rtt_us;
+	conn->retrans = socket->retrans;
+	conn->stuck = socket->stuck;
+}
+
+static bool take_destroyed(const struct kernel_socket *socket, void *arg)
+{
+	struct batch *batch = arg;
+	struct conn *conn = conn_find(batch->freed->parts->conns, socket->cookie);
+
+	if (!conn && !socket->remote.port)
+		return true; /* a listener, or never connected */
+	if (conn) {
+		conn->freed = true;
+		freed_note(conn, socket);
+	}
+	batch->queries[batch->count++] = (struct kernel_query){
+		.local = socket->local,
+		.remote = socket->remote,
+		.cookie = conn ? socket->cookie : KERNEL_ANY_COOKIE,
+	};
+	if (batch->count == KERNEL_BATCH)
+		look_at_batch(batch);
+	return true;
+}
+
+static void arm_gather(struct freed *freed)
+{
+	static const struct timeval gather = {.tv_usec = GATHER_MS * 1000};
+
+	evtimer_add(&freed->gather, &gather);
+}
+
+void freed_drain(struct freed *freed)
+{
+	struct batch batch = {.freed = freed};
+	int count;
+
+	if (!freed)
+		return;
+	count = kernel_destroyed(freed->ns->destroyed, DESTROYED_AT_ONCE, take_destroyed, &batch);
+	look_at_batch(&batch);
+	if (count < 0) {
+		freed->costs->overruns++;
+		freed->ns->want_time_wait = true;
+	} else {
+		freed->costs->destroyed += (unsigned int)count;
+	}
+}
+
+/* They come one by one: let some gather. */
+static void on_gathered(evutil_socket_t fd, short what, void *arg)
+{
+	struct freed *freed = arg;
+
+	(void)fd;
+	(void)what;
+	freed_drain(freed);
+	event_add(&freed->readable, NULL);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct freed *freed = arg;
+
+	(void)fd;
+	(void)what;
+	event_del(&freed->readable);
+	arm_gather(freed);
+}
+
+struct freed *freed_new(const struct follow_parts *parts, struct netns *ns,
+			struct follow_costs *costs)
+{
+	struct freed *freed = calloc(1, sizeof(*freed));
+
+	if (!freed)
+		return NULL;
+	freed->parts = parts;
+	freed->ns = ns;
+	freed->costs = costs;
+	evtimer_assign(&freed->gather, parts->base, on_gathered, freed);
+	event_assign(&freed->readable, parts->base, kernel_fd(ns->destroyed), EV_READ | EV_PERSIST,
+		     on_readable, freed);
+	if (event_add(&freed->readable, NULL) == 0)
+		return freed;
+	free(freed);
+	return NULL;
+}
+
+void freed_free(struct freed *freed)
+{
+	if (!freed)
+		return;
+	event_del(&freed->readable);
+	event_del(&freed->gather);
+	free(freed);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* A network namespace that we can see into: our own, or one that the guardian has opened. */
+#ifndef DAEMON_NETNS_H
+#define DAEMON_NETNS_H
+
+#include "daemon/opener.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct kernel;
+
+struct netns {
+	uint64_t inode;
+	uint8_t index;		  /* struct conn.netns */
+	struct kernel *lookup;	  /* single sockets */
+	struct kernel *dump;	  /* all of them: the survey's */
+	struct kernel *destroyed; /* the multicast; NULL: not permitted */
+	int sockstat;
+	bool want_time_wait;	      /* some are missing in the model, or too many are there */
+	uint8_t listening[65536 / 8]; /* a bit for each port */
+};
+
+/* NULL with errno. fds: NULL for our own namespace; they become its own, also if it fails. */
+struct netns *netns_open(uint64_t inode, uint8_t index, const int fds[OPENED_FDS]);
+void netns_close(struct netns *ns);
+
+/* The inode of the namespace that we are in. */
+uint64_t netns_own(void);
+
+/* What has the port of a listener was accepted there: enum role. */
+uint8_t netns_role(const struct netns *ns, uint16_t port);
+void netns_listens(struct netns *ns, uint16_t port);
+/* How many minisockets of both families there are, in TIME_WAIT or FIN_WAIT2 (/proc/net/sockstat);
+ * -1: not known. */
+long netns_time_waits(const struct netns *ns);
+
+#endif

@@ -1,0 +1,8 @@
+# The command against a control server that says what the test wants.
+CLI_TESTS += \
+	tests/cli/test-watch.sh \
+	tests/cli/test-completion.sh \
+	tests/cli/test-conns.sh \
+	tests/cli/test-explain.sh
+EXTRA_DIST += tests/cli/lib.sh tests/cli/control.py tests/cli/terminal.py \
+	tests/cli/complete.bash tests/cli/complete.zsh
