@@ -13,6 +13,7 @@ UNIT_TESTS += \
 	tests/unit/test_filter \
 	tests/unit/test_forks \
 	tests/unit/test_glob \
+	tests/unit/test_grid \
 	tests/unit/test_holders \
 	tests/unit/test_parse \
 	tests/unit/test_patience \
@@ -26,6 +27,7 @@ UNIT_TESTS += \
 	tests/unit/test_slots \
 	tests/unit/test_tally \
 	tests/unit/test_tcp_state \
+	tests/unit/test_top \
 	tests/unit/test_user \
 	tests/unit/test_wire
 endif
