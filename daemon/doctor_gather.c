@@ -16,7 +16,7 @@ enum {
 	HANDSHAKE_OLD_MS = 1000,   /* its SYN-ACK has been sent again (TCP_TIMEOUT_INIT) */
 	REUSABLE_MS = 1000,	   /* tcp_tw_reuse_delay */
 	TIME_WAIT_MS = 60000,	   /* TCP_TIMEWAIT_LEN */
-	BUCKET = 8192,		   /* connections between two cleanings of destinations */
+	BUCKET = 4096,		   /* connections between two cleanings of destinations */
 	MAKERS_MAX = 4096,
 	LISTENERS_MAX = 4096,
 };
