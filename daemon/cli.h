@@ -8,7 +8,7 @@
 
 enum cli_exit {
 	CLI_FINE = 0,
-	CLI_FINDING = 1, /* `policy check` or `doctor` found something wrong */
+	CLI_FINDING = 1, /* `policy check`, `doctor`: something is wrong; `ps`: no such process */
 	CLI_USAGE = 2,
 	CLI_NO_DAEMON = 3,
 	CLI_FAILED = 4,
@@ -29,6 +29,8 @@ enum cli_exit {
 	X(OPT_OPTION, 'o', "option", "KEY=VALUE", "a policy for this command: may be repeated") \
 	X(OPT_REPORT, 'r', "report", NULL, "say at the end how the connections were closed")    \
 	X(OPT_VERBOSE, 'v', "verbose", NULL, "say also what was understood")                    \
+	X(OPT_DELAY, 'd', "delay", "SECONDS", "look so often, every second otherwise")          \
+	X(OPT_ROUNDS, 'n', "iterations", "COUNT", "look so many times, and end")                \
 	X(OPT_ROLE, 0, "role", "ROLE", "server or client")                                      \
 	X(OPT_LOCAL, 0, "local", "ADDRESS:PORT", "our end")                                     \
 	X(OPT_REMOTE, 0, "remote", "ADDRESS:PORT", "the peer's end")                            \
@@ -72,6 +74,8 @@ unsigned int cli_options_of(const struct cli_command *command);
 
 int cli_run(struct cli *cli);
 int cli_status(struct cli *cli);
+int cli_ps(struct cli *cli);
+int cli_top(struct cli *cli);
 int cli_conns(struct cli *cli);
 int cli_doctor(struct cli *cli);
 int cli_watch(struct cli *cli);

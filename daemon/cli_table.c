@@ -246,6 +246,18 @@ void table_row(struct table *table, json_t *row)
 		putchar('\n');
 }
 
+void table_end_with(struct table *table, const char *name, const json_t *last)
+{
+	if (table->format == FORMAT_JSON) {
+		if (!table->printed)
+			print_opening(table);
+		printf("%s],\n\"%s\":", table->printed ? "\n" : "", name);
+	}
+	json_dumpf(last, stdout, JSON_COMPACT);
+	puts(table->format == FORMAT_JSON ? "}" : "");
+	free(table);
+}
+
 void table_end(struct table *table)
 {
 	if (table->format == FORMAT_PLAIN) {

@@ -40,6 +40,9 @@ void table_paint(struct table *table, table_paint_fn *paint);
 void table_row(struct table *table, json_t *row);
 /* Prints what is left, and frees. */
 void table_end(struct table *table);
+/* The same, with a last object: a member of this name in -f json, a row in -f jsonl. Not for plain.
+ */
+void table_end_with(struct table *table, const char *name, const json_t *last);
 
 /* Instead of table_end(), after an error: what has not been printed never is. */
 void table_drop(struct table *table);

@@ -10,6 +10,11 @@
  *   cli_policy.c       policy list, show, check, reload
  *   cli_test.c         policy test: the explanation
  *   cli_status.c       status, on, off
+ *   cli_ps.c           ps
+ *   cli_ps_row.c         a process: its cells, their order
+ *   cli_grid.c           columns in a given width
+ *   cli_text.c           text from elsewhere in the cells of a terminal
+ *   cli_top.c          top: the map is in top.h
  *   cli_conns.c        conns
  *   cli_watch.c        watch
  *   cli_filter.c         the filter of both, and where it is wrong
@@ -37,6 +42,10 @@ static const struct cli_command commands[] = {
 	 "run a command with its connections steered", 1, -1,
 	 OPT(OPT_POLICY) | OPT(OPT_OPTION) | OPT(OPT_REPORT) | OPT(OPT_CONFIG), cli_run},
 	{"status", "[-f FORMAT]", "what the daemon does now", 0, 0, OPT(OPT_FORMAT), cli_status},
+	{"ps", "[-f FORMAT] [PID | PROGRAM]", "the processes, and their connections by state", 0, 1,
+	 OPT(OPT_FORMAT), cli_ps},
+	{"top", "[-d SECONDS] [-n COUNT]", "the same, live, on the whole screen", 0, 0,
+	 OPT(OPT_DELAY) | OPT(OPT_ROUNDS), cli_top},
 	{"conns", "[-f FORMAT] [FILTER]", "the connections it follows", 0, -1, OPT(OPT_FORMAT),
 	 cli_conns},
 	{"watch", "[-f plain|jsonl] [FILTER]", "a line for each change of a connection's state", 0,

@@ -109,8 +109,8 @@ static void fail_unknown(cfg_t *cfg, const char *name)
 		fail(line_of(cfg), "'%s' inside another section, expected a '}' before it", name);
 	else if (limit)
 		fail(line_of(cfg),
-		     "unknown limit '%s', expected custody, custody-per-process, sessions or "
-		     "sessions-per-user",
+		     "unknown limit '%s', expected custody, custody-per-process, sessions, "
+		     "sessions-per-user or namespaces",
 		     name);
 	else if (!strcmp(cfg_name(cfg), "doctor"))
 		fail(line_of(cfg), "unknown key '%s', expected patience", name);

@@ -79,17 +79,21 @@ libcli_la_SOURCES = \
 	daemon/cli_doctor.c \
 	daemon/cli_explain.c \
 	daemon/cli_filter.c daemon/cli_filter.h \
+	daemon/cli_grid.c daemon/cli_grid.h \
 	daemon/cli_options.c \
 	daemon/cli_output.c daemon/cli_output.h \
 	daemon/cli_page.c daemon/cli_page.h \
 	daemon/cli_policy.c daemon/cli_policy.h \
 	daemon/cli_private.c \
+	daemon/cli_ps.c \
+	daemon/cli_ps_row.c daemon/cli_ps_row.h \
 	daemon/cli_report.c \
 	daemon/cli_run.c \
 	daemon/cli_sandbox.c \
 	daemon/cli_status.c \
 	daemon/cli_table.c daemon/cli_table.h \
 	daemon/cli_test.c \
+	daemon/cli_text.c daemon/cli_text.h \
 	daemon/cli_watch.c \
 	daemon/explain.c daemon/explain.h \
 	daemon/explain_table.c \
@@ -98,12 +102,19 @@ libcli_la_SOURCES = \
 	daemon/filter_parse.c \
 	daemon/filter_value.c \
 	daemon/policy_explain.c daemon/policy_explain.h \
+	daemon/top.c daemon/top.h \
+	daemon/top_conn.c daemon/top_conn.h \
+	daemon/top_feed.c daemon/top_feed.h \
+	daemon/top_list.c daemon/top_list.h \
+	daemon/top_view.c \
 	daemon/verdict.c daemon/verdict.h
 libcli_la_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 
 bin_PROGRAMS += closeside
-closeside_SOURCES = daemon/closeside.c
-closeside_LDADD = libcli.la libconfig.la libcommon.la $(CONFUSE_LIBS) $(JANSSON_LIBS)
+# What needs ncurses stays out of libcli.la: nothing else is linked with it.
+closeside_SOURCES = daemon/closeside.c daemon/cli_top.c daemon/top_term.c daemon/top_term.h
+closeside_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(NCURSES_CFLAGS)
+closeside_LDADD = libcli.la libconfig.la libcommon.la $(CONFUSE_LIBS) $(JANSSON_LIBS) $(NCURSES_LIBS)
 
 sbin_PROGRAMS += closesided
 closesided_SOURCES = daemon/main.c

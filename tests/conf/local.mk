@@ -1,5 +1,7 @@
 # Golden tests of the configuration.
 CONF_TESTS += \
 	tests/conf/golden.sh \
-	tests/conf/cli.sh
-EXTRA_DIST += tests/conf/bad tests/conf/good
+	tests/conf/cli.sh \
+	tests/conf/ps.sh \
+	tests/conf/top.sh
+EXTRA_DIST += tests/conf/bad tests/conf/good tests/conf/fake-lib.sh tests/conf/fake_control.py

@@ -39,6 +39,7 @@ WIRE_TESTS += \
 	tests/wire/test-self.sh \
 	tests/wire/test-report.sh \
 	tests/wire/test-missed.sh \
+	tests/wire/test-ps.sh \
 	tests/wire/test-unshimmed.sh \
 	tests/wire/test-namespaces.sh \
 	tests/wire/test-service.sh \

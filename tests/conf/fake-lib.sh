@@ -1,0 +1,85 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: MIT
+# For tests of the command against a daemon that is only played: TAP, and a control socket that
+# answers what $work/answers holds (fake_control.py).
+set -u
+tests=0 failures=0
+work=$(mktemp -d)
+# shellcheck disable=SC2034 # for the tests
+closeside=${top_builddir:?}/closeside
+socket=$work/socket
+fake_pid=
+export LC_ALL=C
+unset CLOSESIDE_SOCKET COLUMNS LINES NO_COLOR
+
+# A test's own cleanup() runs before.
+fake_cleanup()
+{
+	local status=$?
+
+	trap - EXIT
+	[ "$(type -t cleanup)" != function ] || cleanup
+	fake_stop
+	rm -rf "$work"
+	exit "$status"
+}
+trap fake_cleanup EXIT
+trap 'exit 130' INT TERM HUP
+
+ok() # WHAT
+{
+	tests=$((tests + 1))
+	echo "ok $tests - $1"
+}
+
+# not_ok WHAT: the reason is read from stdin
+not_ok()
+{
+	tests=$((tests + 1))
+	failures=$((failures + 1))
+	echo "not ok $tests - $1"
+	head -n 60 | sed 's/^/# /'
+}
+
+# wait_for COMMAND...: polls until it succeeds; 20 s at most, PATIENCE says otherwise
+wait_for()
+{
+	local deadline=$((SECONDS + ${PATIENCE:-20}))
+
+	until "$@" >/dev/null 2>&1; do
+		[ $SECONDS -lt $deadline ] || return 1
+		sleep 0.05
+	done
+}
+
+finish()
+{
+	echo "1..$tests"
+	[ "$failures" -eq 0 ]
+	exit
+}
+
+# answers: from stdin; the change is whole
+answers()
+{
+	cat >"$work/answers.new" && mv "$work/answers.new" "$work/answers"
+}
+
+fake_start()
+{
+	rm -f "$socket.control"
+	/usr/bin/python3 "${top_srcdir:?}/tests/conf/fake_control.py" "$socket.control" "$work/answers" \
+		2>"$work/fake.err" &
+	fake_pid=$!
+	wait_for test -S "$socket.control" || {
+		cat "$work/fake.err" >&2
+		exit 1
+	}
+}
+
+fake_stop()
+{
+	[ -z "$fake_pid" ] || { kill "$fake_pid" && wait "$fake_pid"; } 2>/dev/null
+	fake_pid=
+	rm -f "$socket.control"
+}
