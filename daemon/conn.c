@@ -692,6 +692,11 @@ bool conn_may_be_over(const struct conn *conn)
 	       ((conn->let_go || is_lossy(conn->owner)) && conn->netns != CONN_NETNS_NONE);
 }
 
+void conn_owner_here(struct conns *conns, struct conn_owner *owner)
+{
+	owner_proc(conns, owner);
+}
+
 unsigned int conn_owner_gone(struct conns *conns, struct conn_owner *owner, unsigned int max)
 {
 	unsigned int forgotten = 0;

@@ -144,6 +144,7 @@ static bool take_hello(struct session *session, const void *message, size_t len)
 	close(fd);
 	event_del(&session->readable);
 	watch(session, NULL); /* from now on without the deadline */
+	conn_owner_here(session->sessions->parts.conns, &session->owner);
 	/* A process that has ended already has left records all the same. */
 	return sent || errno == EPIPE || errno == ECONNRESET;
 }

@@ -63,6 +63,7 @@ steer a
 actor_serve leaks 8001 line hold
 actor_serve busy 8002 line send:100 close
 actor_serve web 8003 line send:100 close
+actor_serve listens 8005 line
 plain
 actor_serve alone 8004 line hold
 start b holds "$python" "$wire_dir/actor.py" connect "$A4" 8004 12 --together text:hello hold
@@ -77,6 +78,8 @@ at_least 1 "$(ctl a status custody.peer)" "for it was steered"
 same "a program without the shim" "${pid_of[alone]}" 8004 ESTABLISHED 12
 is "true false" "$(ps -f jsonl | jq -r --argjson leaks "${pid_of[leaks]}" --argjson alone "${pid_of[alone]}" \
 	'select(.pid == $leaks or .pid == $alone) | .shim' | sort -r | xargs)" "which is told from those with it"
+wait_for 20 has "${pid_of[listens]}" LISTEN 1
+is "true 0" "$(ps -f json "${pid_of[listens]}" | jq -r '.ps[0] | "\(.shim) \(.conns)"')" "also one that only listens"
 is "0 30" "$(ps -f json "${pid_of[busy]}" | jq -r '.ps[0] | "\(.closes.peer) \(.closes.us)"')" "who closed first"
 is "10 0" "$(ps -f json "${pid_of[web]}" | jq -r '.ps[0] | "\(.closes.peer) \(.closes.us)"')" "and with the policy"
 
