@@ -66,6 +66,12 @@ actor_serve web 8003 line send:100 close
 actor_serve listens 8005 line
 plain
 actor_serve alone 8004 line hold
+start_listening a changed 8006 "$python" -c '
+import os, signal, socket
+os.setgid(65534)
+os.setuid(65534)
+listener = socket.create_server(("", 8006))
+signal.pause()'
 start b holds "$python" "$wire_dir/actor.py" connect "$A4" 8004 12 --together text:hello hold
 actor_connect "$A4" 8001 15 text:hello close >/dev/null
 actor_connect "$A4" 8002 30 text:hello eof close >/dev/null
@@ -80,6 +86,8 @@ is "true false" "$(ps -f jsonl | jq -r --argjson leaks "${pid_of[leaks]}" --argj
 	'select(.pid == $leaks or .pid == $alone) | .shim' | sort -r | xargs)" "which is told from those with it"
 wait_for 20 has "${pid_of[listens]}" LISTEN 1
 is "true 0" "$(ps -f json "${pid_of[listens]}" | jq -r '.ps[0] | "\(.shim) \(.conns)"')" "also one that only listens"
+wait_for 20 has "${pid_of[changed]}" LISTEN 1
+is 65534 "$(ps -f json "${pid_of[changed]}" | jq '.ps[0].uid')" "one that has changed its user"
 is "0 30" "$(ps -f json "${pid_of[busy]}" | jq -r '.ps[0] | "\(.closes.peer) \(.closes.us)"')" "who closed first"
 is "10 0" "$(ps -f json "${pid_of[web]}" | jq -r '.ps[0] | "\(.closes.peer) \(.closes.us)"')" "and with the policy"
 
