@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/conn.h"
+#include "daemon/proc.h"
 
 #include <limits.h>
 #include <stdbool.h>
@@ -227,6 +228,22 @@ static void a_walk_survives_removals(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static void rates_never_run_backwards(void **state)
+{
+	struct census census = {.opens = 100};
+
+	(void)state;
+	for (int i = 0; i < 100; i++, census.opens += 50)
+		census_tick(&census, 1000);
+	assert_true(census.opens_s > 49 && census.opens_s < 51);
+	census.opens -= 60; /* they have found their owner */
+	census_tick(&census, 1000);
+	assert_true(census.opens_s >= 0 && census.opens_s < 50);
+	for (int i = 0; i < 100; i++)
+		census_tick(&census, 1000);
+	assert_true(census.opens_s == 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -240,6 +257,7 @@ int main(void)
 		TEST(what_is_in_custody_outlives_its_session),
 		TEST(the_other_end_is_found_where_it_closes_itself),
 		TEST(a_walk_survives_removals),
+		TEST(rates_never_run_backwards),
 	};
 
 	return cmocka_run_group_tests_name("conn", tests, NULL, NULL);
