@@ -151,6 +151,13 @@ static void find_makers(const struct doctor_facts *facts, struct worst *makers)
 			worst_add(makers, i, facts->makers[i].time_waits.count);
 }
 
+static const char *name_of(const struct doctor_who *who)
+{
+	if (!*who->program)
+		return "unknown programs";
+	return doctor_name_is_plain(who->program) ? who->program : "?";
+}
+
 static void say_maker(struct judging *judging, const struct doctor_maker *maker)
 {
 	char places[VERDICT_TEXT - 100], number[VERDICT_NUMBER_MAX], which[48] = "";
@@ -162,7 +169,7 @@ static void say_maker(struct judging *judging, const struct doctor_maker *maker)
 		snprintf(which, sizeof(which), ", several processes");
 	verdict_evidence(judging->verdict, "%s made by %s%s: %s",
 			 verdict_number(maker->time_waits.count, number, sizeof(number)),
-			 doctor_name_is_plain(who->program) ? who->program : "?", which,
+			 name_of(who), which,
 			 judging_places(&maker->time_waits, places, sizeof(places)));
 }
 
