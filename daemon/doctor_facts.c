@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Of several at one port, as nginx's workers may have, the fullest has what waits there. */
 static struct listener_row *fullest(struct gather *gather, uint32_t place)
@@ -54,6 +55,7 @@ static void name(struct doctor_who *who, const struct proc *proc)
 	snprintf(who->unit, sizeof(who->unit), "%s", process->unit);
 	who->shim = proc->sessions > 0;
 	who->foreign = process->other_netns;
+	who->by_user = strstr(process->cgroup, "/user@") != NULL;
 }
 
 static void look_at(struct doctor_who *who, const struct proc *proc)
@@ -106,6 +108,25 @@ static size_t copy_makers(const struct gather *gather)
 	return count;
 }
 
+/* The policy that a listen() of this process has: the first that matches. */
+static const char *policy_of_listener(const struct gather *gather, const struct listener_row *row)
+{
+	const struct config *config = gather->parts.config ? *gather->parts.config : NULL;
+	const struct process *process = row->proc ? &row->proc->process : NULL;
+	struct policy_subject subject = {.role = ROLE_SERVER, .local = row->facts.at};
+	struct policy_process who;
+
+	if (!config || !process)
+		return NULL;
+	subject.uid = process->uid;
+	who = (struct policy_process){process->exe, process->comm, process->unit, process->cgroup};
+	for (unsigned int i = 0; i < config->rule_count; i++)
+		if (policy_admits(&config->rules[i], &subject) &&
+		    policy_admits_process(&config->rules[i], &who))
+			return config->rules[i].name;
+	return NULL;
+}
+
 static size_t copy_listeners(const struct gather *gather)
 {
 	const struct listener_row *row = gather->listeners;
@@ -118,6 +139,7 @@ static size_t copy_listeners(const struct gather *gather)
 			continue;
 		*facts = row->facts;
 		look_at(&facts->who, row->proc);
+		facts->who.policy[true] = policy_of_listener(gather, row);
 		count++;
 	}
 	return count;
