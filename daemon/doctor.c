@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The judgements on piles of connections; those on what has a limit are in doctor_limits.c. */
+/* The judgements on piles of connections; those on what has a limit are in doctor_limits.c, on
+ * listeners in doctor_queues.c. */
 #include "daemon/doctor.h"
 
 #include "daemon/doctor_words.h"

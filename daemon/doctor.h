@@ -82,6 +82,7 @@ struct doctor_who {
 	bool alive;	       /* it can be ended */
 	bool stopped;	       /* by a signal */
 	bool foreign;	       /* in another network namespace */
+	bool by_user;	       /* its unit is of a user's manager, not of the system's */
 	const char *policy[2]; /* that has its connections, client's and server's; NULL: none */
 };
 

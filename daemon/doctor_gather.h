@@ -5,6 +5,7 @@
 #ifndef DAEMON_DOCTOR_GATHER_H
 #define DAEMON_DOCTOR_GATHER_H
 
+#include "daemon/config.h"
 #include "daemon/conn.h"
 #include "daemon/cuts.h"
 #include "daemon/doctor.h"
@@ -20,6 +21,7 @@ struct gather;
 struct gather_parts {
 	struct conns *conns;
 	const struct book *book;
+	struct config **config; /* of the moment; NULL: none */
 	uint64_t now_ms, patience_ms;
 	struct probe_ports ports;
 };

@@ -288,6 +288,7 @@ static void begin(struct client *client)
 	struct gather_parts parts = {
 		.conns = loop->conns,
 		.book = loop->book,
+		.config = &loop->config,
 		.now_ms = wire_now_ms(),
 		.patience_ms = loop->config->doctor_patience_ms,
 		.ports = probe_local_ports(),

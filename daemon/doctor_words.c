@@ -2,6 +2,7 @@
 #include "daemon/doctor_words.h"
 
 #include <netinet/in.h>
+#include <sys/socket.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -62,7 +63,7 @@ static void say_who(struct judging *judging, const struct doctor_who *who)
 {
 	struct verdict *verdict = judging->verdict;
 	struct verdict_words *words = &judging->words;
-	bool is_service = ends_with(who->unit, ".service");
+	bool is_service = ends_with(who->unit, ".service") && !who->by_user;
 
 	verdict->pid = who->pid;
 	copy_printable(verdict->program, sizeof(verdict->program), who->program);
@@ -200,14 +201,16 @@ const char *judging_places(const struct doctor_pile *pile, char *buf, size_t siz
 	return buf;
 }
 
-/* ss splits an address from its port by itself: "dst [::1]:80" is one. */
+/* ss splits an address from its port at the last colon, unless it is in brackets. */
 static int filter_of(const struct doctor_place *place, char *buf, size_t size)
 {
+	bool brackets = place->at.family == AF_INET6 && !place->at.port;
 	char text[ENDPOINT_TEXT_MAX];
 
 	if (place->server)
 		return snprintf(buf, size, "sport = :%u", (unsigned)place->at.port);
-	return snprintf(buf, size, "dst %s", place_text(place, text, sizeof(text)));
+	place_text(place, text, sizeof(text));
+	return snprintf(buf, size, brackets ? "dst [%s]" : "dst %s", text);
 }
 
 void judging_filter(struct judging *judging, const struct doctor_pile *pile)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the judgements of doctor.c and doctor_limits.c share: a verdict begun with the words that
- * every one has, and those of where its connections are. */
+/* What the judgements of doctor.c, doctor_limits.c and doctor_queues.c share: a verdict begun with
+ * the words that every one has, and those of where its connections are. */
 #ifndef DAEMON_DOCTOR_WORDS_H
 #define DAEMON_DOCTOR_WORDS_H
 

@@ -533,6 +533,7 @@ void follow_refresh(struct follow *follow, struct follow_waiter *waiter)
 		return;
 	}
 	DL_APPEND(follow->waiters, waiter);
+	sweep_hurry(follow->sweep);
 	if (follow->phase == IDLE)
 		begin(follow);
 }

@@ -15,8 +15,11 @@ libdaemon_la_SOURCES = \
 	daemon/deadman.c daemon/deadman.h \
 	daemon/descriptors.c daemon/descriptors.h \
 	daemon/doctor.c daemon/doctor.h \
+	daemon/doctor_facts.c \
 	daemon/doctor_gather.c daemon/doctor_gather.h \
 	daemon/doctor_limits.c \
+	daemon/doctor_queues.c \
+	daemon/doctor_rows.c daemon/doctor_rows.h \
 	daemon/doctor_run.c daemon/doctor_run.h \
 	daemon/doctor_words.c daemon/doctor_words.h \
 	daemon/ending.c daemon/ending.h \

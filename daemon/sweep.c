@@ -137,6 +137,14 @@ void sweep_begin(struct sweep *sweep, const struct sweep_scope *scope, bool soon
 	on_timer(-1, 0, sweep);
 }
 
+void sweep_hurry(struct sweep *sweep)
+{
+	if (!sweep->walking || sweep->soon)
+		return;
+	sweep->soon = true;
+	arm(sweep);
+}
+
 bool sweep_is_busy(const struct sweep *sweep)
 {
 	return sweep->walking;

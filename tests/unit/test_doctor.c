@@ -519,6 +519,37 @@ static void peers_are_filtered_by_address(void **state)
 	assert_remedy(only(&scene), "ss -K -t '( dst 10.77.0.9 )'");
 }
 
+static void addresses_of_ipv6_are_in_brackets(void **state)
+{
+	struct endpoint peer = {.family = AF_INET6, .addr = {0xfd, 0x77, [15] = 2}};
+	struct doctor_pile *pile;
+	struct scene scene;
+
+	(void)state;
+	make_healthy(&scene);
+	pile = &scene.process[1].pile[PLIGHT_VANISHED];
+	pile_up(pile, false, peer, 3);
+	assert_remedy(only(&scene), "ss -K -t '( dst [fd77::2] )'");
+	*pile = (struct doctor_pile){.count = 0};
+	peer.port = 443;
+	pile_up(pile, false, peer, 3);
+	assert_remedy(only(&scene), "ss -K -t '( dst [fd77::2]:443 )'");
+	assert_remedy(only(&scene), "echo 'policy peer-vanished-443 { role = client  remote = "
+				    "\"fd77::2\"  remote-port = 443  user-timeout = 30s }' "
+				    ">>/etc/closeside/closeside.conf");
+}
+
+static void units_of_users_are_not_the_systems(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	make_healthy(&scene);
+	close_wait(&scene);
+	scene.process[0].who.by_user = true;
+	assert_remedy(only(&scene), "kill 100 # and start it again");
+}
+
 static void policies_select(void **state)
 {
 	const struct verdict *verdict;
@@ -772,6 +803,8 @@ int main(void)
 		cmocka_unit_test(old_kernels_destroy_no_orphans),
 		cmocka_unit_test(many_places_have_no_filter),
 		cmocka_unit_test(peers_are_filtered_by_address),
+		cmocka_unit_test(addresses_of_ipv6_are_in_brackets),
+		cmocka_unit_test(units_of_users_are_not_the_systems),
 		cmocka_unit_test(policies_select),
 		cmocka_unit_test(the_socket_is_named),
 		cmocka_unit_test(hostile_names_are_not_pasted),

@@ -272,6 +272,34 @@ static void what_waits_is_its_listeners(void **state)
 	assert_int_equal(fixture->facts.listeners[0].who.pid, 5);
 }
 
+static void a_listeners_policy_is_the_first_that_matches(void **state)
+{
+	struct fixture *fixture = *state;
+	struct conn *conn = add(fixture, ROLE_SERVER, STATE_LISTEN, OLD, 5);
+	struct vitals_listener here = {
+		.now = {.cookie = conn->cookie, .local = v4(0, 80)},
+		.drops = 9,
+	};
+	struct config *config = config_new();
+	struct gather_parts parts = *gather_parts(fixture->gather);
+
+	assert_non_null(config);
+	config->rule_count = 3;
+	policy_init(&config->rules[0], "other-port");
+	config->rules[0].local_port_count = 1;
+	config->rules[0].local_port[0] = (struct port_range){81, 81};
+	policy_init(&config->rules[1], "client");
+	config->rules[1].role = ROLE_CLIENT;
+	policy_init(&config->rules[2], "all");
+	gather_free(fixture->gather);
+	parts.config = &config;
+	fixture->gather = gather_new(&parts);
+	gather_listener(fixture->gather, &here);
+	gather(fixture);
+	assert_string_equal(fixture->facts.listeners[0].who.policy[true], "all");
+	config_free(config);
+}
+
 static void the_fullest_has_what_waits(void **state)
 {
 	struct fixture *fixture = *state;
@@ -475,6 +503,7 @@ int main(void)
 		WITH_FIXTURE(a_vanished_peer_is_where_it_is),
 		WITH_FIXTURE(makers_are_programs),
 		WITH_FIXTURE(what_waits_is_its_listeners),
+		WITH_FIXTURE(a_listeners_policy_is_the_first_that_matches),
 		WITH_FIXTURE(the_fullest_has_what_waits),
 		WITH_FIXTURE(namespaces_are_apart),
 		WITH_FIXTURE(ports_are_counted_by_destination),
