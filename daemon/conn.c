@@ -17,6 +17,9 @@ enum {
 	SHARDS = 64,	 /* of the table: to grow one takes a moment, and others wait */
 	WHEEL = 512,	 /* moments of TIME_WAIT */
 	WHEEL_SHIFT = 8, /* a moment is 256 ms */
+	/* So many, a minute, are looked back: the others hold what is younger, up to a minute too.
+	 */
+	WHEEL_BACK = 240,
 };
 
 struct conn_heir {
@@ -745,7 +748,7 @@ unsigned int conns_expire(struct conns *conns, int netns, uint64_t before_ms, un
 	uint64_t last = before_ms >> WHEEL_SHIFT;
 	unsigned int expired = 0;
 
-	for (uint64_t moment = last > WHEEL - 1 ? last - (WHEEL - 1) : 0;
+	for (uint64_t moment = last > WHEEL_BACK ? last - WHEEL_BACK : 0;
 	     moment <= last && expired < max; moment++)
 		expired += expire_moment(conns, conns->wheel[moment % WHEEL], netns, before_ms,
 					 max - expired);
