@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 enum {
-	TICK_MS = 100,
+	TICK_MS = 200,
 	/* In ticks of our own, so that a pause of ours (a suspended machine) is not the loop's. */
 	STALE_TICKS = 10,
 	START_TICKS = 50, /* before its first beat */
