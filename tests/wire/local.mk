@@ -46,8 +46,10 @@ WIRE_TESTS += \
 	tests/wire/test-demo.sh \
 	tests/wire/test-close-cost.sh
 
-check_PROGRAMS += tests/wire/closes
+check_PROGRAMS += tests/wire/closes tests/wire/crowd
 tests_wire_closes_SOURCES = tests/wire/closes.c
+tests_wire_crowd_SOURCES = tests/wire/crowd.c
+tests_wire_crowd_LDADD =
 
 # Also run against a daemon with sanitizers, the shim without: floods.
 WIRE_SAMPLE = \
