@@ -33,6 +33,7 @@ measure() {
 	own_before=$(ctl a status costs) before=$(ns_of "${pids[@]}")
 	until=$((began + $2 * 1000000))
 	while [ "${EPOCHREALTIME/./}" -lt "$until" ]; do
+		# shellcheck disable=SC2016 # awk's
 		n=$(in_ns a awk '/^TCP:/ { print $7 }' /proc/net/sockstat)
 		sum=$((sum + n)) count=$((count + 1))
 		[ "$n" -le "$most" ] || most=$n

@@ -2,6 +2,7 @@
 # that they need go to check_PROGRAMS, files that they read to EXTRA_DIST. The longest come first.
 WIRE_TESTS += \
 	tests/wire/test-pool.sh \
+	tests/wire/test-attribution.sh \
 	tests/wire/test-doctor-closing.sh \
 	tests/wire/test-daemon-dies.sh \
 	tests/wire/test-matrix.sh \
