@@ -30,7 +30,7 @@ static const char *const kinds[][2] = {
 	{"KEY=VALUE", "keys"},
 	{"ROLE", "words server client"},
 	{"USER", "user"},
-	{"PROGRAM", "command"},
+	{"PROGRAM", "program"},
 	{"UNIT", "unit"},
 	{"COMMAND", "command"},
 	{"FILTER", "filter"},
@@ -75,7 +75,8 @@ static const char *option_kind(const struct cli_command *command, const struct o
 	return kind_of(row->argument, strlen(row->argument), buf);
 }
 
-/* What the arguments of a subcommand are: the first in usage that belongs to no option. */
+/* What the arguments of a subcommand are: the first in usage that belongs to no option and can be
+ * completed. */
 static const char *argument_kind(const struct cli_command *command, char buf[KIND_MAX])
 {
 	const char *at = command->usage;
@@ -84,8 +85,13 @@ static const char *argument_kind(const struct cli_command *command, char buf[KIN
 	while (command->max && *at) {
 		if (!strncmp(at, "[-", 2))
 			at += strcspn(at, "]");
-		else if (*at != ' ' && *at != '[' && *at != ']')
-			return kind_of(at, argument_length(at), buf);
+		else if (isalpha((unsigned char)*at)) {
+			size_t len = argument_length(at);
+
+			if (*kind_of(at, len, buf))
+				return buf;
+			at += len - 1;
+		}
 		at += *at != '\0';
 	}
 	return buf;

@@ -52,7 +52,7 @@ static void print_verdict(const struct doctor *doctor, const json_t *row, bool i
 	put_text(json_object_get(row, "title"));
 	putchar('\n');
 	if (json_is_integer(since))
-		printf("  since %s ago\n", table_age(since, age, sizeof(age)));
+		printf("  for %s\n", table_age(since, age, sizeof(age)));
 	put_lines(NULL, json_object_get(row, "evidence"));
 	put_lines("remedy:", json_object_get(row, "remedy"));
 }

@@ -84,7 +84,8 @@ static void print_status(const json_t *row)
 	print_list("missing", json_object_get(row, "missing"));
 	printf("  %-12s %" JSON_INTEGER_FORMAT " now, %" JSON_INTEGER_FORMAT " in all\n",
 	       "sessions", number_at(row, "sessions"), number_at(row, "sessions_total"));
-	printf("  %-12s %" JSON_INTEGER_FORMAT "\n", "connections", number_at(row, "connections"));
+	printf("  %-12s %" JSON_INTEGER_FORMAT " spoken for, %" JSON_INTEGER_FORMAT " followed\n",
+	       "connections", number_at(row, "connections"), number_at(row, "tracked"));
 	print_counts("records", json_object_get(row, "records"));
 	print_counts("first closer", json_object_get(row, "closes"));
 	print_held(json_object_get(row, "custody"));

@@ -267,6 +267,7 @@ void table_end(struct table *table)
 			print_opening(table);
 		puts(table->printed ? "\n]}" : "]}");
 	}
+	json_decref(table->kept);
 	free(table);
 }
 

@@ -557,6 +557,7 @@ struct conn *conn_discover(struct conns *conns, const struct kernel_socket *sock
 	conn_set_netns(conns, conn, netns);
 	leave_wheel(conns, conn);
 	conn->since_ms = now_ms - (socket->age_ms < now_ms ? socket->age_ms : 0);
+	conn->opened_ms = conn->since_ms;
 	enter_wheel(conns, conn);
 	infer_side(conn);
 	tell_of_new(conns, conn);

@@ -16,7 +16,7 @@ enum {
 	HANDSHAKE_OLD_MS = 1000,   /* its SYN-ACK has been sent again (TCP_TIMEOUT_INIT) */
 	REUSABLE_MS = 1000,	   /* tcp_tw_reuse_delay */
 	TIME_WAIT_MS = 60000,	   /* TCP_TIMEWAIT_LEN */
-	BUCKET = 8192,		   /* connections between two cleanings of destinations */
+	BUCKET = 4096,		   /* connections between two cleanings of destinations */
 	MAKERS_MAX = 4096,
 	LISTENERS_MAX = 4096,
 };
@@ -36,7 +36,7 @@ struct maker_row {
 
 /* What waits at a port, whichever of its listeners has it. */
 struct port_row {
-	uint32_t port; /* the key */
+	uint32_t place; /* the key: the network namespace, the port */
 	uint32_t waiting, handshakes;
 	uint64_t oldest_ms, oldest_handshake_ms;
 	UT_hash_handle hh;
@@ -58,6 +58,7 @@ struct destination_row {
 
 struct listener_row {
 	struct proc *proc;
+	uint32_t place;
 	struct doctor_listener facts;
 };
 
@@ -120,9 +121,14 @@ static struct maker_row *maker_row(struct gather *gather, struct proc *proc)
 	return row;
 }
 
-static struct port_row *port_row(struct gather *gather, uint16_t port)
+static uint32_t place_of(uint8_t netns, uint16_t port)
 {
-	uint32_t key = port;
+	return (uint32_t)netns << 16 | port;
+}
+
+static struct port_row *port_row(struct gather *gather, const struct conn *conn)
+{
+	uint32_t key = place_of(conn->netns, conn->local.port);
 	struct port_row *row;
 
 	HASH_FIND(hh, gather->ports, &key, sizeof(key), row);
@@ -131,8 +137,8 @@ static struct port_row *port_row(struct gather *gather, uint16_t port)
 	row = calloc(1, sizeof(*row));
 	if (!row)
 		return NULL;
-	row->port = key;
-	HASH_ADD(hh, gather->ports, port, sizeof(row->port), row);
+	row->place = key;
+	HASH_ADD(hh, gather->ports, place, sizeof(row->place), row);
 	return row;
 }
 
@@ -228,7 +234,7 @@ static void pile(struct gather *gather, const struct conn *conn, enum doctor_pli
 
 static void add_unaccepted(struct gather *gather, const struct conn *conn)
 {
-	struct port_row *row = port_row(gather, conn->local.port);
+	struct port_row *row = port_row(gather, conn);
 	uint64_t age_ms = ago(gather, conn->opened_ms);
 
 	if (!row)
@@ -341,10 +347,40 @@ static void add_port(struct gather *gather, const struct conn *conn)
 	row->facts.released += state_ms >= TIME_WAIT_MS - DOCTOR_RATE_MS;
 }
 
+static struct listener_row *new_listener(struct gather *gather, struct proc *proc, uint8_t netns,
+					 uint16_t port)
+{
+	struct listener_row *row;
+
+	if (gather->listener_count == LISTENERS_MAX)
+		return NULL;
+	row = &gather->listeners[gather->listener_count++];
+	row->proc = ref(proc);
+	row->place = place_of(netns, port);
+	return row;
+}
+
+/* Of another network namespace: ours have counters besides, and come by gather_listener(). */
+static void add_listener(struct gather *gather, const struct conn *conn)
+{
+	struct listener_row *row;
+
+	if (conn->netns == CONN_NETNS_OWN)
+		return;
+	row = new_listener(gather, conn->proc, conn->netns, conn->local.port);
+	if (!row)
+		return;
+	row->facts.at = conn->local;
+	row->facts.queue = conn->unread;
+	row->facts.backlog = conn->unacked;
+}
+
 void gather_conn(struct gather *gather, const struct conn *conn)
 {
 	if (++gather->walked % BUCKET == 0)
 		clean_destinations(gather);
+	if (conn->state == STATE_LISTEN)
+		add_listener(gather, conn);
 	if (conn->state == STATE_LISTEN || conn->state == STATE_CLOSE)
 		return;
 	if (conn->role == ROLE_CLIENT && conn->netns == CONN_NETNS_OWN)
@@ -407,14 +443,14 @@ void gather_cuts(struct gather *gather, const struct cuts *cuts)
 }
 
 /* Of several at one port, as nginx's workers may have, the fullest has what waits there. */
-static struct listener_row *fullest(struct gather *gather, uint16_t port)
+static struct listener_row *fullest(struct gather *gather, uint32_t place)
 {
 	struct listener_row *found = NULL;
 
 	for (unsigned int i = 0; i < gather->listener_count; i++) {
 		struct listener_row *row = &gather->listeners[i];
 
-		if (row->facts.at.port == port && (!found || row->facts.queue > found->facts.queue))
+		if (row->place == place && (!found || row->facts.queue > found->facts.queue))
 			found = row;
 	}
 	return found;
@@ -423,12 +459,11 @@ static struct listener_row *fullest(struct gather *gather, uint16_t port)
 void gather_listener(struct gather *gather, const struct vitals_listener *listener)
 {
 	const struct conn *conn = conn_find(gather->parts.conns, listener->now.cookie);
-	struct listener_row *row;
+	struct listener_row *row = new_listener(gather, conn ? conn->proc : NULL, CONN_NETNS_OWN,
+						listener->now.local.port);
 
-	if (gather->listener_count == LISTENERS_MAX)
+	if (!row)
 		return;
-	row = &gather->listeners[gather->listener_count++];
-	row->proc = ref(conn ? conn->proc : NULL);
 	row->facts = (struct doctor_listener){
 		.at = listener->now.local,
 		.queue = listener->now.queue,
@@ -445,7 +480,7 @@ static void join_ports(struct gather *gather)
 
 	HASH_ITER(hh, gather->ports, port, next)
 	{
-		struct listener_row *row = fullest(gather, (uint16_t)port->port);
+		struct listener_row *row = fullest(gather, port->place);
 
 		if (!row)
 			continue;

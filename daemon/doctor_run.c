@@ -18,7 +18,7 @@
 #include <sys/utsname.h>
 
 enum {
-	CONNS_AT_ONCE = 4096,
+	CONNS_AT_ONCE = 2048,
 	PROCESSES_AT_ONCE = 32, /* each a few system calls */
 };
 

@@ -6,9 +6,10 @@
  *   condition   a key of filter_keys, an operator of its kind or none, a value; a value in quotes
  *               may hold anything
  *
- * `state` words beside each other are any of them, as with ss. What is not known of a connection is
- * equal to nothing. Pure: a filter is made of text and asked about plain data; it holds no pointer
- * and may be copied. */
+ * As with ss, `state` words beside each other are any of them, and those that begin a filter are
+ * asked of all of it: `state time-wait sport = :80 or sport = :443`. What is not known of a
+ * connection is equal to nothing. Pure: a filter is made of text and asked about plain data; it
+ * holds no pointer and may be copied. */
 #ifndef DAEMON_FILTER_H
 #define DAEMON_FILTER_H
 

@@ -2,6 +2,7 @@
 /* From text to a filter: one function for each rule of the grammar, each of which returns the
  * number of the node that it made, or -1 with the error noted.
  *
+ *   whole     = {state} [or_rule]
  *   or_rule   = and_rule { "or" and_rule }
  *   and_rule  = not_rule { ["and"] not_rule }
  *   not_rule  = "not" not_rule | "(" or_rule ")" | condition
@@ -366,6 +367,39 @@ static int or_rule(struct parser *parser)
 	return left;
 }
 
+static bool at_state(struct parser *parser)
+{
+	skip_blanks(parser);
+	return is_word(parser, filter_keys[FILTER_STATE].word) ||
+	       is_word(parser, filter_keys[FILTER_EXCLUDE].word);
+}
+
+/* As ss has it: the states before an expression are asked of all of it, whatever joins its parts.
+ */
+static int whole(struct parser *parser)
+{
+	const char *begin = parser->at;
+	int states = -1, right;
+
+	while (at_state(parser)) {
+		int before = parser->states;
+
+		right = not_rule(parser);
+		if (right < 0)
+			return -1;
+		if (states < 0 || !join_states(parser, before, right))
+			states =
+				states < 0 ? right : join(parser, begin, FILTER_AND, states, right);
+	}
+	if (states < 0 || (at_end_of_and(parser) && !*parser->at))
+		return states < 0 ? or_rule(parser) : states;
+	if (!at_end_of_and(parser) && *parser->at != '&' && !is_word(parser, "and"))
+		return join(parser, parser->at, FILTER_AND, states, or_rule(parser));
+	parser->at = begin; /* joined by a word, they are conditions like others */
+	parser->filter->count = 0;
+	return or_rule(parser);
+}
+
 bool filter_parse(struct filter *filter, const char *text, filter_user_fn *user,
 		  struct filter_error *error)
 {
@@ -385,7 +419,7 @@ bool filter_parse(struct filter *filter, const char *text, filter_user_fn *user,
 	skip_blanks(&parser);
 	if (!*parser.at)
 		return true;
-	root = or_rule(&parser);
+	root = whole(&parser);
 	if (root < 0)
 		return false;
 	skip_blanks(&parser);

@@ -6,6 +6,7 @@
  *   guardian    starts the loop, watches its heartbeat, starts another; binds the sockets
  *     pulse     the heartbeat in shared memory
  *     listen    the two listening sockets
+ *     opener    opens other network namespaces for the loop
  *     notify    what systemd is told
  *   loop        the process that does the work: a libevent base, and on it
  *     page      SOCKET.policy, what every shim reads
@@ -16,7 +17,13 @@
  *       inbox     its messages
  *       record    what they say, checked, and passed on to those below
  *     conn      the model: connections by cookie
- *       discover  what was open before this loop began
+ *       proc      whose they are, and counts
+ *     follow    the kernel's word: what no shim speaks of, and what it is after the close
+ *       survey    a thread that looks at all sockets, and at /proc
+ *       freed     the multicast of sockets that end
+ *       sweep     what has ended unseen
+ *       netns     a network namespace
+ *       adopt     policies for those without the shim
  *     custody   held sockets: who, and why
  *       held      one of them: what is seen, and what is to be done
  *       custody_judge   the decision, pure
@@ -27,7 +34,14 @@
  *     retire    TIME_WAITs to be ended
  *       kernel    sock_diag
  *     tally     the books
+ *     doctor    what is wrong: judged, pure
+ *       doctor_gather   the facts, of the model
+ *       probe           and of what the kernel counts
+ *       vitals          the latter over time
+ *       cuts            closes that cut an answer short
+ *       descriptors     how many a process has
  *     control   SOCKET.control: the CLI's
+ *       command   its requests
  *       reply     its rows
  *       filter    which of them
  *     deadman   kills a loop that is stopped together with its guardian

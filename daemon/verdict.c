@@ -85,10 +85,10 @@ const struct verdict_kind verdict_kinds[VERDICT_COUNT] = {
 
 #define TEXT_SYN_RECV_PILE_UP                                                                    \
 	.title = "{count} handshakes with port {port} of {program} stand still in SYN_RECV",     \
-	.remedy = LINES("{cookies}sysctl -w net.ipv4.tcp_syncookies=1",                          \
+	.remedy = LINES("{cookies}{ns}sysctl -w net.ipv4.tcp_syncookies=1",                      \
 			"# gives up after 3 s instead of a minute: peers on a very lossy way "   \
 			"connect again",                                                         \
-			"sysctl -w net.ipv4.tcp_synack_retries=1",                               \
+			"{ns}sysctl -w net.ipv4.tcp_synack_retries=1",                           \
 			"# ends those of now; if they are an attack, their sources are made up", \
 			"{ns}ss -K -t state syn-recv {filter}")
 

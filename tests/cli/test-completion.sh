@@ -32,19 +32,19 @@ PATH=$work/bin:$PATH
 # Each query once: the words for bash, where '=' is one, and the line for zsh.
 queries=() expectations=() names=()
 
+# sorted LINES: as one line
+sorted()
+{
+	tr ' ' '\n' | sort | tr '\n' ' ' | sed 's/^ *//; s/ *$//'
+}
+
 # offers WHAT EXPECTED WORD...: the candidates, sorted; the last word is being typed
 offers()
 {
 	names+=("$1")
-	expectations+=("$(tr ' ' '\n' <<<"$2" | sort | xargs)")
+	expectations+=("$(sorted <<<"$2")")
 	shift 2
 	queries+=("$(printf '%s\x1f' "$@")")
-}
-
-# sorted LINES: as one line
-sorted()
-{
-	tr ' ' '\n' | sort | xargs
 }
 
 listed=$("$closeside" help | sed -nE 's/^  ([a-z]+( [a-z]+)?)  .*/\1/p')
@@ -91,6 +91,7 @@ offers "policies in a filter" "web worker-pool" conns policy ''
 offers "policies" "web" policy show we
 offers "policies of run" "web worker-pool" run -p ''
 offers "the key of -o" "close-first=" run -o clo
+offers "programs that run" "bash" ps bas
 offers "users" "root" policy test --user roo
 offers "roles of policy test" "server client" policy test --role ''
 offers "files" "$work/web.conf" policy check "$work/we"
@@ -173,7 +174,7 @@ while IFS= read -r line; do
 		i=$((i + 1))
 		: >"$work/zsh.$i"
 	else
-		echo "$line" >>"$work/zsh.$i"
+		printf '%s\n' "$line" >>"$work/zsh.$i" # it may be -n
 	fi
 done <"$work/zsh.all"
 is "zsh: every query is answered" "${#queries[@]}" "$i"

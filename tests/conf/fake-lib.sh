@@ -41,10 +41,10 @@ not_ok()
 	head -n 60 | sed 's/^/# /'
 }
 
-# wait_for COMMAND...: polls until it succeeds; 20 s at most, PATIENCE says otherwise
+# wait_for COMMAND...: polls until it succeeds; 40 s at most, PATIENCE says otherwise
 wait_for()
 {
-	local deadline=$((SECONDS + ${PATIENCE:-20}))
+	local deadline=$((SECONDS + ${PATIENCE:-40}))
 
 	until "$@" >/dev/null 2>&1; do
 		[ $SECONDS -lt $deadline ] || return 1

@@ -3,5 +3,6 @@ CONF_TESTS += \
 	tests/conf/golden.sh \
 	tests/conf/cli.sh \
 	tests/conf/ps.sh \
-	tests/conf/top.sh
-EXTRA_DIST += tests/conf/bad tests/conf/good tests/conf/fake-lib.sh tests/conf/fake_control.py
+	tests/conf/top.sh \
+	tests/conf/top-ends.sh
+EXTRA_DIST += tests/conf/bad tests/conf/good tests/conf/fake-lib.sh tests/conf/top-lib.sh tests/conf/fake_control.py

@@ -5,6 +5,7 @@
 #include "daemon/conn.h"
 #include "daemon/control.h"
 #include "daemon/custody.h"
+#include "daemon/doctor_run.h"
 #include "daemon/kernel.h"
 #include "daemon/page.h"
 #include "daemon/patience.h"
@@ -240,6 +241,7 @@ static void make_services(struct loop *loop)
 		.retire = loop->retire,
 		.users = loop->users,
 		.closer = loop->closer,
+		.cuts = doctor_watch_cuts(loop->doctor),
 	};
 
 	loop->custody = custody_new(&custody, 12, 6);
@@ -267,6 +269,8 @@ struct loop *fuzz_loop_new(void)
 	fuzz_check(loop.config && loop.base && loop.users && loop.book && loop.conns &&
 		   loop.patience && loop.closer && loop.kernel);
 	loop.retire = retire_new(loop.base, loop.book, loop.kernel);
+	loop.doctor = doctor_watch_new(loop.conns, wire_now_ms());
+	fuzz_check(loop.doctor != NULL);
 	make_services(&loop);
 	book_name_policy(loop.book, policy_id("web"), "web");
 	snprintf(path, sizeof(path), "%s%s", socket_path, WIRE_POLICY_SUFFIX);
@@ -294,6 +298,7 @@ void fuzz_turn(struct loop *loop)
 	page_beat(loop->page);
 	closer_check(loop->closer, wire_now_ms(), on_blocked, loop);
 	users_tick(loop->users, wire_now_ms());
+	doctor_watch_tick(loop->doctor, wire_now_ms());
 }
 
 /* What each policy, and each tag, has add up to what all have. */
@@ -325,6 +330,7 @@ void fuzz_loop_free(struct loop *loop)
 	closer_free(loop->closer, 10000);
 	retire_free(loop->retire);
 	kernel_close(loop->kernel);
+	doctor_watch_free(loop->doctor);
 	conns_free(loop->conns);
 	patience_free(loop->patience);
 	users_free(loop->users);

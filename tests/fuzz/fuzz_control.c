@@ -151,6 +151,7 @@ static void say_request(struct client *client, uint8_t which, uint8_t times)
 		"{\"v\":1,\"cmd\":\"off\"}\n",
 		"{\"v\":1,\"cmd\":\"on\"}\n",
 		"{\"v\":1,\"cmd\":\"reload\"}\n",
+		"{\"v\":1,\"cmd\":\"doctor\"}\n",
 	};
 	const char *request = requests[which % (sizeof(requests) / sizeof(requests[0]))];
 

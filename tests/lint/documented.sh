@@ -70,6 +70,16 @@ else
 	not_ok "the options of closesided were found" <<<"only: $options"
 fi
 
+verdicts=$(sed -nE 's/^\tX\([A-Z_0-9]+, "([a-z0-9-]+)", (FAULT|INFO),.*/\1/p' daemon/verdict.h | sort -u)
+for verdict in $verdicts; do
+	expect_silence "closeside(1) has the verdict $verdict" has_line closeside.1 "$verdict"
+done
+if [ "$(wc -w <<<"$verdicts")" -ge 12 ]; then
+	ok "the table of verdicts was found"
+else
+	not_ok "the table of verdicts was found" <<<"only: $verdicts"
+fi
+
 for variable in CLOSESIDE_SOCKET CLOSESIDE_DISABLE; do
 	expect_silence "libcloseside(7) has $variable" has_line libcloseside.7 "$variable"
 done

@@ -8,11 +8,13 @@ UNIT_TESTS += \
 	tests/unit/test_conn \
 	tests/unit/test_custody_judge \
 	tests/unit/test_doctor \
+	tests/unit/test_doctor_gather \
 	tests/unit/test_endpoint \
 	tests/unit/test_explain \
 	tests/unit/test_filter \
 	tests/unit/test_forks \
 	tests/unit/test_glob \
+	tests/unit/test_grid \
 	tests/unit/test_holders \
 	tests/unit/test_parse \
 	tests/unit/test_patience \
@@ -26,6 +28,7 @@ UNIT_TESTS += \
 	tests/unit/test_slots \
 	tests/unit/test_tally \
 	tests/unit/test_tcp_state \
+	tests/unit/test_top \
 	tests/unit/test_user \
 	tests/unit/test_wire
 endif

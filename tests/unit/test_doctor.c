@@ -2,6 +2,8 @@
 /* The judgements: from what is normal on a busy system, one fact at a time over the line. */
 #include "daemon/doctor.h"
 
+#include "daemon/explain.h"
+
 #include "tests/unit/unit.h"
 
 #include <ctype.h>
@@ -745,6 +747,21 @@ static void ids_are_names_of_policies(void **state)
 	assert_null(verdict_find("nothing"));
 }
 
+/* `explain` knows what `doctor` finds, and no more. */
+static void verdicts_are_explained(void **state)
+{
+	(void)state;
+	for (int i = 0; i < VERDICT_COUNT; i++) {
+		const struct explanation *found = explain_find(verdict_kinds[i].id);
+
+		if (!found || found->kind != EXPLAIN_VERDICT)
+			fail_msg("not explained: %s", verdict_kinds[i].id);
+	}
+	for (size_t i = 0; i < explanation_count; i++)
+		if (explanations[i].kind == EXPLAIN_VERDICT && !verdict_find(explanations[i].word))
+			fail_msg("never found: %s", explanations[i].word);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest fixed[] = {
@@ -766,6 +783,7 @@ int main(void)
 		cmocka_unit_test(words_expand),
 		cmocka_unit_test(numbers_and_ages_are_for_people),
 		cmocka_unit_test(ids_are_names_of_policies),
+		cmocka_unit_test(verdicts_are_explained),
 	};
 	struct CMUnitTest tests[ARRAY_SIZE(rows) + ARRAY_SIZE(fixed)];
 

@@ -2,6 +2,7 @@
 #include "daemon/explain.h"
 
 #include "daemon/filter.h"
+#include "daemon/verdict.h"
 
 #include "common/tcp_state.h"
 
@@ -91,10 +92,10 @@ static void every_state_is_explained(void **state)
 static void every_verdict_is_explained(void **state)
 {
 	static const char *const ids[] = {
-		"close-wait-leak",	   "never-accepted",	"fin-wait-2-stuck",
-		"time-wait-near-limit",	   "ports-running-out", "accept-queue-overflow",
-		"syn-recv-pile-up",	   "orphans",		"answer-cut-short",
-		"descriptors-running-out", "peer-vanished",	"time-wait-harmless"};
+#define X(name, id, level, summary) id,
+		VERDICTS(X)
+#undef X
+	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {

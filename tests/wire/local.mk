@@ -41,6 +41,7 @@ WIRE_TESTS += \
 	tests/wire/test-report.sh \
 	tests/wire/test-missed.sh \
 	tests/wire/test-ps.sh \
+	tests/wire/test-filter.sh \
 	tests/wire/test-unshimmed.sh \
 	tests/wire/test-namespaces.sh \
 	tests/wire/test-service.sh \
@@ -86,6 +87,7 @@ WIRE_SANITIZED = \
 	tests/wire/test-simultaneous.sh \
 	tests/wire/test-options.sh \
 	tests/wire/test-report.sh \
+	tests/wire/test-filter.sh \
 	tests/wire/test-eof-readers.sh
 
 EXTRA_DIST += \

@@ -44,6 +44,7 @@ wait_for 20 said calm first
 check "60 of 200 ports are not too many" finds_nothing
 start a busy "${STEER[@]}" "$python" "$dir/busy.py" "$B4" 9001 80 2 20
 plain
+wait_for 20 said busy first # before, the calm one has more
 judged ports-running-out "$python_name" "${pid_of[busy]}" 100 '10\.77\.0\.2:9001: 1[0-9]{2} of 200'
 check "ports-running-out: how long they last" grep -qE 'at this rate all in [0-9]+(s|ms)|none is left' \
 	"$dir/evidence"
