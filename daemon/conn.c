@@ -547,7 +547,9 @@ struct conn *conn_open(struct conns *conns, struct conn_owner *owner,
 struct conn *conn_discover(struct conns *conns, const struct kernel_socket *socket, uint8_t netns,
 			   uint8_t role, uint64_t now_ms)
 {
-	struct conn *conn = conn_add(conns, socket->cookie, socket->state, now_ms);
+	struct conn *conn = socket->state < STATE_COUNT
+				    ? conn_add(conns, socket->cookie, socket->state, now_ms)
+				    : NULL;
 
 	if (!conn)
 		return NULL;

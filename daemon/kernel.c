@@ -250,7 +250,7 @@ static int take_dump(struct kernel *kernel, uint32_t seq, kernel_taker *take, vo
 			continue;
 		if (header->nlmsg_type == NLMSG_ERROR)
 			return -EIO;
-		if (header->nlmsg_type != SOCK_DIAG_BY_FAMILY)
+		if (header->nlmsg_type != TCPDIAG_GETSOCK)
 			return 0; /* DONE */
 		if (!take_socket(header, take, arg))
 			return -ECANCELED;
@@ -258,31 +258,32 @@ static int take_dump(struct kernel *kernel, uint32_t seq, kernel_taker *take, vo
 	return 1;
 }
 
+/* TCPDIAG_GETSOCK is the old request, which ss(8) makes as well: of both families in one walk, and
+ * with many TIME_WAITs it is the walk that takes long. Only states that have a name here: newer
+ * ones (bound, but neither listening nor connected, Linux 6.8) mean another table to walk. */
 int kernel_dump(struct kernel *kernel, unsigned int what, kernel_taker *take, void *arg)
 {
-	static const uint16_t families[] = {AF_INET, AF_INET6};
-	char buf[REQUEST_SIZE] __attribute__((aligned(8))) = {0};
-	struct kernel_query all = {.cookie = KERNEL_ANY_COOKIE};
-	struct inet_diag_req_v2 *request = mnl_nlmsg_get_payload((struct nlmsghdr *)buf);
-	int more = 0;
+	char buf[NLMSG_HDRLEN + NLMSG_ALIGN(sizeof(struct inet_diag_req))]
+		__attribute__((aligned(8))) = {0};
+	struct nlmsghdr *header = mnl_nlmsg_put_header(buf);
+	uint32_t named = (1u << STATE_COUNT) - 1, seq = kernel->seq++;
+	struct inet_diag_req *request;
+	int more;
 
-	for (size_t i = 0; i < 2 && more >= 0; i++) {
-		uint32_t seq = kernel->seq++;
-
-		all.local.family = all.remote.family = families[i];
-		put_request(buf, SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, seq, &all);
-		request->idiag_states = 0;
-		if (what & KERNEL_LIVE) {
-			request->idiag_states |= ~(1u << STATE_TIME_WAIT);
-			request->idiag_ext = 1 << (INET_DIAG_INFO - 1);
-		}
-		if (what & KERNEL_TIME_WAIT)
-			request->idiag_states |= 1u << STATE_TIME_WAIT;
-		if (mnl_socket_sendto(kernel->socket, buf, sizeof(buf)) < 0)
-			return errno;
-		while ((more = take_dump(kernel, seq, take, arg)) > 0)
-			;
+	header->nlmsg_type = TCPDIAG_GETSOCK;
+	header->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	header->nlmsg_seq = seq;
+	request = mnl_nlmsg_put_extra_header(header, sizeof(*request));
+	if (what & KERNEL_LIVE) {
+		request->idiag_states |= named & ~(1u << STATE_TIME_WAIT);
+		request->idiag_ext = 1 << (INET_DIAG_INFO - 1);
 	}
+	if (what & KERNEL_TIME_WAIT)
+		request->idiag_states |= 1u << STATE_TIME_WAIT;
+	if (mnl_socket_sendto(kernel->socket, buf, header->nlmsg_len) < 0)
+		return errno;
+	while ((more = take_dump(kernel, seq, take, arg)) > 0)
+		;
 	return -more;
 }
 
