@@ -26,9 +26,11 @@
 #include <uthash.h>
 
 enum {
-	SURVEY_MS = 5000,   /* between surveys that nobody waits for, at the least */
-	SURVEY_SHARE = 200, /* ... and so many times what the last one took */
-	FRESH_MS = 200,	    /* what is younger is fresh enough for who asks */
+	SURVEY_MS = 5000,      /* between surveys that nobody waits for, at the least */
+	SURVEY_SHARE = 200,    /* ... and so many times what the last one took; */
+	SURVEY_MAX_MS = 8000,  /* but what lives for 10 s is to be met, as long as that */
+	SURVEY_MAX_SHARE = 50, /* is no more than so */
+	FRESH_MS = 200,	       /* what is younger is fresh enough for who asks */
 	FRESH_SHARE = 20,
 	TIME_WAIT_MS = 60000,	  /* TCP_TIMEWAIT_LEN, */
 	TIME_WAIT_LATE_MS = 6000, /* and how late the kernel's timer may be */
@@ -66,7 +68,8 @@ struct follow {
 	uint8_t generation;
 	unsigned int what; /* of the dump under way */
 	uint64_t began_ms, ended_ms, namespaces_ms;
-	uint64_t took_us, round_us; /* the last round, and this one up to now */
+	uint64_t took_us; /* the dumps of the last round: whose the new ones are, is asked once */
+	uint64_t dumps_us, round_us; /* of this one up to now, and all of it */
 	bool first;
 	struct wanted *wanted;
 	uint64_t *unaccepted; /* cookies */
@@ -222,7 +225,7 @@ static void finish(struct follow *follow)
 {
 	follow->phase = IDLE;
 	follow->ended_ms = wire_now_ms();
-	follow->took_us = follow->round_us;
+	follow->took_us = follow->dumps_us;
 	follow->costs.surveys++;
 	follow->costs.survey_us += follow->round_us;
 	follow->first = false;
@@ -421,6 +424,7 @@ static void on_done(void *arg, int error, uint64_t cpu_us)
 
 	follow->round_us += cpu_us;
 	if (follow->phase == DUMPING) {
+		follow->dumps_us += cpu_us;
 		dumped(follow, error);
 	} else if (follow->phase == HOLDERS) {
 		forget_wanted(follow);
@@ -434,7 +438,7 @@ static void begin(struct follow *follow)
 {
 	if (++follow->generation == 0)
 		follow->generation = 1;
-	follow->round_us = 0;
+	follow->round_us = follow->dumps_us = 0;
 	follow->listener_count = follow->unaccepted_count = 0;
 	forget_wanted(follow);
 	go_on(follow, 0);
@@ -506,13 +510,23 @@ static void on_opened(evutil_socket_t fd, short what, void *arg)
 
 /* --- who asks --------------------------------------------------------------------------------- */
 
-/* Would the next one be worth what it takes? */
-static bool is_due(const struct follow *follow, uint64_t now_ms, unsigned int min_ms,
-		   unsigned int share)
+static uint64_t larger(uint64_t a, uint64_t b)
 {
-	uint64_t pause = follow->took_us * share / 1000;
+	return a > b ? a : b;
+}
 
-	return now_ms - follow->ended_ms >= (pause > min_ms ? pause : min_ms);
+/* Would the next one be worth what it takes? */
+static bool is_due(const struct follow *follow, uint64_t now_ms)
+{
+	uint64_t pause = larger(SURVEY_MS, follow->took_us * SURVEY_SHARE / 1000);
+	uint64_t most = larger(SURVEY_MAX_MS, follow->took_us * SURVEY_MAX_SHARE / 1000);
+
+	return now_ms - follow->ended_ms >= (pause < most ? pause : most);
+}
+
+static bool is_fresh(const struct follow *follow, uint64_t now_ms)
+{
+	return now_ms - follow->ended_ms < larger(FRESH_MS, follow->took_us * FRESH_SHARE / 1000);
 }
 
 static void drain(struct follow *follow)
@@ -526,8 +540,7 @@ void follow_refresh(struct follow *follow, struct follow_waiter *waiter)
 	uint64_t now = wire_now_ms();
 
 	if (follow->phase == IDLE && !follow->first &&
-	    !conns_census(follow->parts.conns)->state[0] &&
-	    !is_due(follow, now, FRESH_MS, FRESH_SHARE)) {
+	    !conns_census(follow->parts.conns)->state[0] && is_fresh(follow, now)) {
 		drain(follow);
 		waiter->ready(waiter);
 		return;
@@ -599,8 +612,7 @@ static void on_expire(evutil_socket_t fd, short what, void *arg)
 void follow_tick(struct follow *follow, uint64_t now_ms)
 {
 	expire_all(follow, true);
-	if (follow->phase == IDLE &&
-	    (follow->first || is_due(follow, now_ms, SURVEY_MS, SURVEY_SHARE)))
+	if (follow->phase == IDLE && (follow->first || is_due(follow, now_ms)))
 		begin(follow);
 }
 
