@@ -35,6 +35,7 @@ enum {
 	TIME_WAIT_MS = 60000,	  /* TCP_TIMEWAIT_LEN, */
 	TIME_WAIT_LATE_MS = 6000, /* and how late the kernel's timer may be */
 	EXPIRE_AT_ONCE = 4096,
+	EXPIRE_SOME = 500,
 	TIME_WAIT_SLACK = 16, /* so many more or fewer than the kernel has, and a fiftieth */
 	HOLDERS_ASKED = 3,    /* then it is nobody's whom we may know */
 	WANTED_MAX = 65536,
@@ -79,6 +80,8 @@ struct follow {
 	struct follow_waiter *waiters;
 	struct follow_costs costs;
 };
+
+static unsigned int expire_all(struct follow *follow);
 
 static struct netns *current(const struct follow *follow)
 {
@@ -215,6 +218,8 @@ static void tell_waiters(struct follow *follow)
 {
 	struct follow_waiter *waiter;
 
+	if (follow->waiters)
+		expire_all(follow);
 	while ((waiter = follow->waiters)) {
 		DL_DELETE(follow->waiters, waiter);
 		waiter->ready(waiter);
@@ -542,6 +547,7 @@ void follow_refresh(struct follow *follow, struct follow_waiter *waiter)
 	if (follow->phase == IDLE && !follow->first &&
 	    !conns_census(follow->parts.conns)->state[0] && is_fresh(follow, now)) {
 		drain(follow);
+		expire_all(follow);
 		waiter->ready(waiter);
 		return;
 	}
@@ -570,48 +576,55 @@ static bool is_far_off(long more, long of)
 	return more > TIME_WAIT_SLACK + of / 50;
 }
 
-/* The kernel says how many there are, their age which have gone. */
-static void expire(struct follow *follow, struct netns *ns, uint64_t now_ms)
+/* The kernel says how many there are, their age which have gone. Returns how many. */
+static unsigned int expire(struct follow *follow, struct netns *ns, uint64_t now_ms)
 {
 	struct conns *conns = follow->parts.conns;
 	long known = conns_in(conns, ns->index, STATE_TIME_WAIT), there = netns_time_waits(ns);
 	long over = there < 0 ? 0 : known - there;
+	unsigned int gone = 0;
 
 	if (over > 0)
-		over -= (long)conns_expire(conns, ns->index, now_ms - TIME_WAIT_MS,
-					   over < EXPIRE_AT_ONCE ? (unsigned int)over
-								 : EXPIRE_AT_ONCE);
-	conns_expire(conns, ns->index, now_ms - TIME_WAIT_MS - TIME_WAIT_LATE_MS, EXPIRE_AT_ONCE);
+		gone = conns_expire(conns, ns->index, now_ms - TIME_WAIT_MS,
+				    over < EXPIRE_AT_ONCE ? (unsigned int)over : EXPIRE_AT_ONCE);
+	over -= (long)gone;
+	gone += conns_expire(conns, ns->index, now_ms - TIME_WAIT_MS - TIME_WAIT_LATE_MS,
+			     EXPIRE_AT_ONCE);
 	if (there >= 0 &&
 	    (is_far_off(over, there) ||
 	     is_far_off(there - known - conns_in(conns, ns->index, STATE_FIN_WAIT2), there)))
 		ns->want_time_wait = true;
+	return gone;
 }
 
-static void expire_all(struct follow *follow, bool also_empty)
+static unsigned int expire_all(struct follow *follow)
 {
 	uint64_t now = wire_now_ms();
+	unsigned int gone = 0;
 
 	if (now < TIME_WAIT_MS + TIME_WAIT_LATE_MS)
-		return; /* the machine was just started */
-	for (unsigned int i = 0; i < NETNS_MAX; i++) {
-		struct netns *ns = follow->all[i].ns;
-
-		if (ns && (also_empty || conns_in(follow->parts.conns, ns->index, STATE_TIME_WAIT)))
-			expire(follow, ns, now);
-	}
+		return 0; /* the machine was just started */
+	for (unsigned int i = 0; i < NETNS_MAX; i++)
+		if (follow->all[i].ns)
+			gone += expire(follow, follow->all[i].ns, now);
+	return gone;
 }
 
+/* To ask costs as much as to forget some hundreds. */
 static void on_expire(evutil_socket_t fd, short what, void *arg)
 {
+	struct follow *follow = arg;
+	struct timeval next = {.tv_sec = 1};
+
 	(void)fd;
 	(void)what;
-	expire_all(arg, false);
+	if (expire_all(follow) >= EXPIRE_SOME)
+		next = (struct timeval){.tv_usec = 250000};
+	evtimer_add(&follow->expire, &next);
 }
 
 void follow_tick(struct follow *follow, uint64_t now_ms)
 {
-	expire_all(follow, true);
 	if (follow->phase == IDLE && (follow->first || is_due(follow, now_ms)))
 		begin(follow);
 }
@@ -631,11 +644,11 @@ void follow_costs(const struct follow *follow, struct follow_costs *costs)
 
 static bool add_events(struct follow *follow)
 {
-	static const struct timeval quarter = {.tv_usec = 250000};
+	static const struct timeval second = {.tv_sec = 1};
 	struct event_base *base = follow->parts.base;
 
-	event_assign(&follow->expire, base, -1, EV_PERSIST, on_expire, follow);
-	if (event_add(&follow->expire, &quarter) < 0)
+	evtimer_assign(&follow->expire, base, on_expire, follow);
+	if (evtimer_add(&follow->expire, &second) < 0)
 		return false;
 	if (follow->parts.opener < 0)
 		return true;

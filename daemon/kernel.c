@@ -19,13 +19,15 @@ enum {
 	REQUEST_SIZE = NLMSG_HDRLEN + NLMSG_ALIGN(sizeof(struct inet_diag_req_v2)),
 	RECEIVE_BUFFER = 1 << 20,
 	EVENTS_BUFFER = 8 << 20, /* of some thousands */
-	TIME_WAIT_MS = 60000,	 /* TCP_TIMEWAIT_LEN, include/net/tcp.h */
+	IN_SIZE = 65536,
+	IN_PARTS = 32,	      /* messages of one socket: some hundred bytes */
+	TIME_WAIT_MS = 60000, /* TCP_TIMEWAIT_LEN, include/net/tcp.h */
 };
 
 struct kernel {
 	struct mnl_socket *socket;
 	uint32_t seq;
-	char in[32768] __attribute__((aligned(8)));
+	char in[IN_SIZE] __attribute__((aligned(8)));
 };
 
 bool kernel_is_over(const struct kernel_query *query)
@@ -125,28 +127,53 @@ static void take_answer(const struct nlmsghdr *header, struct kernel_query *quer
 	}
 }
 
+/* Several messages at once, each in its part of kernel->in. Returns how many; -1 with errno. */
+static int receive(struct kernel *kernel, struct mmsghdr messages[IN_PARTS])
+{
+	struct iovec iov[IN_PARTS];
+	int n;
+
+	for (size_t i = 0; i < IN_PARTS; i++) {
+		iov[i] = (struct iovec){kernel->in + i * (IN_SIZE / IN_PARTS), IN_SIZE / IN_PARTS};
+		messages[i].msg_hdr = (struct msghdr){.msg_iov = &iov[i], .msg_iovlen = 1};
+	}
+	do {
+		n = recvmmsg(kernel_fd(kernel), messages, IN_PARTS, MSG_DONTWAIT, NULL);
+	} while (n < 0 && errno == EINTR);
+	for (int i = 0; i < n; i++)
+		messages[i].msg_hdr.msg_iov = NULL; /* it was ours */
+	return n;
+}
+
+static const struct nlmsghdr *part(const struct kernel *kernel, int i)
+{
+	return (const struct nlmsghdr *)(const void *)(kernel->in +
+						       (size_t)i * (IN_SIZE / IN_PARTS));
+}
+
+static void take_part(const struct nlmsghdr *header, int left, uint32_t first,
+		      struct kernel_query *queries, unsigned int count)
+{
+	for (; message_ok(header, left); header = mnl_nlmsg_next(header, &left)) {
+		uint32_t index = header->nlmsg_seq - first;
+
+		if (index < count)
+			take_answer(header, &queries[index]);
+	}
+}
+
 /* The kernel answers within send(): what is not there when it returns will not come. */
 static void take_answers(struct kernel *kernel, uint32_t first, struct kernel_query *queries,
 			 unsigned int count)
 {
-	int fd = mnl_socket_get_fd(kernel->socket);
+	struct mmsghdr messages[IN_PARTS];
+	int n;
 
-	for (;;) {
-		const struct nlmsghdr *header = (const struct nlmsghdr *)kernel->in;
-		ssize_t n = recv(fd, kernel->in, sizeof(kernel->in), MSG_DONTWAIT);
-		int left = (int)n;
-
-		if (n < 0 && (errno == EINTR || errno == ENOBUFS))
-			continue;
-		if (n <= 0)
-			return;
-		for (; message_ok(header, left); header = mnl_nlmsg_next(header, &left)) {
-			uint32_t index = header->nlmsg_seq - first;
-
-			if (index < count)
-				take_answer(header, &queries[index]);
-		}
-	}
+	do {
+		n = receive(kernel, messages);
+		for (int i = 0; i < n; i++)
+			take_part(part(kernel, i), (int)messages[i].msg_len, first, queries, count);
+	} while (n == IN_PARTS || (n < 0 && errno == ENOBUFS));
 }
 
 static void ask(struct kernel *kernel, uint16_t type, uint16_t flags, struct kernel_query *queries,
@@ -319,24 +346,31 @@ int kernel_fd(const struct kernel *kernel)
 	return mnl_socket_get_fd(kernel->socket);
 }
 
-int kernel_destroyed(struct kernel *kernel, unsigned int max, kernel_taker *take, void *arg)
+static unsigned int take_freed(const struct nlmsghdr *header, int left, kernel_taker *take,
+			       void *arg)
 {
 	unsigned int count = 0;
 
-	while (count < max) {
-		const struct nlmsghdr *header = (const struct nlmsghdr *)kernel->in;
-		ssize_t n = recv(kernel_fd(kernel), kernel->in, sizeof(kernel->in), MSG_DONTWAIT);
-		int left = (int)n;
+	for (; message_ok(header, left); header = mnl_nlmsg_next(header, &left))
+		if (header->nlmsg_type == SOCK_DIAG_BY_FAMILY) {
+			take_socket(header, take, arg);
+			count++;
+		}
+	return count;
+}
 
-		if (n < 0 && errno == EINTR)
-			continue;
+int kernel_destroyed(struct kernel *kernel, unsigned int max, kernel_taker *take, void *arg)
+{
+	struct mmsghdr messages[IN_PARTS];
+	unsigned int count = 0;
+	int n;
+
+	do {
+		n = receive(kernel, messages);
 		if (n < 0)
 			return errno == ENOBUFS ? -1 : (int)count;
-		for (; message_ok(header, left); header = mnl_nlmsg_next(header, &left))
-			if (header->nlmsg_type == SOCK_DIAG_BY_FAMILY) {
-				take_socket(header, take, arg);
-				count++;
-			}
-	}
+		for (int i = 0; i < n; i++)
+			count += take_freed(part(kernel, i), (int)messages[i].msg_len, take, arg);
+	} while (n == IN_PARTS && count < max);
 	return (int)count;
 }
