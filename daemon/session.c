@@ -32,7 +32,7 @@ enum {
 	ACCEPTS_PER_WAKE = 64,
 	ACCEPT_PAUSE_MS = 100, /* after EMFILE */
 	FORGET_AT_ONCE = 4096, /* connections */
-	REST_MS = 10,
+	REST_MS = 20,
 };
 
 struct session {
@@ -230,16 +230,15 @@ static enum reading read_messages(struct session *session)
 	const struct session_parts *parts = &session->sessions->parts;
 	uint64_t before = session->sessions->messages;
 	bool more = true;
-	int i;
 
-	for (i = 0; more && i < LIMIT_MESSAGES_TURN / INBOX_MESSAGES; i++) {
+	for (int i = 0; more && i < LIMIT_MESSAGES_TURN / INBOX_MESSAGES; i++) {
 		if (!inbox_read(session->fd, parts->closer, session->owner.process.uid,
 				take_message, session, &more)) {
 			session_end(session);
 			return READ_ENDED;
 		}
 	}
-	if (more || i > 1)
+	if (more)
 		return READ_MUCH;
 	return session->sessions->messages == before ? READ_NOTHING : READ_SOME;
 }
@@ -268,7 +267,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 
 /* Records come one by one, and to wake up for each costs more than all the rest. Where nothing is
  * handed over nobody waits for what they say, so that they may gather for longer: such a session is
- * read every few milliseconds while something comes, but before each answer to who asks. Not if
+ * read every so many milliseconds while something comes, but before each answer to who asks. Not if
  * much comes, for its socket holds some hundreds. */
 static void rest(struct session *session)
 {
