@@ -126,4 +126,5 @@ attributed() {
 }
 
 # the name of the program that runs Python: what its path is a link to
+# shellcheck disable=SC2034 # the tests use it
 python_name=$(basename "$(readlink -f "$python")")
