@@ -139,7 +139,7 @@ static void send_transition(struct client *client, void *arg)
 
 	if (!client->watching || !is_wanted(client, what->conn))
 		return;
-	if (client_is_behind(client)) {
+	if (client_is_far_behind(client)) {
 		client->lost++;
 		return;
 	}

@@ -37,6 +37,7 @@ WIRE_TESTS += \
 	tests/wire/test-options.sh \
 	tests/wire/test-selectors.sh \
 	tests/wire/test-client-leaves.sh \
+	tests/wire/test-watch-rate.sh \
 	tests/wire/test-self.sh \
 	tests/wire/test-report.sh \
 	tests/wire/test-missed.sh \
@@ -94,4 +95,5 @@ EXTRA_DIST += \
 	tests/wire/lib.sh tests/wire/servers.sh tests/wire/clients.sh \
 	tests/wire/conns.awk tests/wire/actor.py tests/wire/client.py tests/wire/ctl.py \
 	tests/wire/fetch.mjs tests/wire/load.py tests/wire/pool.py \
-	tests/wire/doctor-lib.sh tests/wire/hostile.py tests/wire/hostile-lib.sh tests/wire/attack.py
+	tests/wire/doctor-lib.sh tests/wire/hostile.py tests/wire/hostile-lib.sh tests/wire/attack.py \
+	tests/wire/watch_rate.py
