@@ -17,6 +17,9 @@ enum {
 	SHARDS = 64,	 /* of the table: to grow one takes a moment, and others wait */
 	WHEEL = 512,	 /* moments of TIME_WAIT */
 	WHEEL_SHIFT = 8, /* a moment is 256 ms */
+	/* So many, a minute, are looked back: the others hold what is younger, up to a minute too.
+	 */
+	WHEEL_BACK = 240,
 };
 
 struct conn_heir {
@@ -544,7 +547,9 @@ struct conn *conn_open(struct conns *conns, struct conn_owner *owner,
 struct conn *conn_discover(struct conns *conns, const struct kernel_socket *socket, uint8_t netns,
 			   uint8_t role, uint64_t now_ms)
 {
-	struct conn *conn = conn_add(conns, socket->cookie, socket->state, now_ms);
+	struct conn *conn = socket->state < STATE_COUNT
+				    ? conn_add(conns, socket->cookie, socket->state, now_ms)
+				    : NULL;
 
 	if (!conn)
 		return NULL;
@@ -751,7 +756,7 @@ unsigned int conns_expire(struct conns *conns, int netns, uint64_t before_ms, un
 	uint64_t last = before_ms >> WHEEL_SHIFT;
 	unsigned int expired = 0;
 
-	for (uint64_t moment = last > WHEEL - 1 ? last - (WHEEL - 1) : 0;
+	for (uint64_t moment = last > WHEEL_BACK ? last - WHEEL_BACK : 0;
 	     moment <= last && expired < max; moment++)
 		expired += expire_moment(conns, conns->wheel[moment % WHEEL], netns, before_ms,
 					 max - expired);
