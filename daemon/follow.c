@@ -34,6 +34,7 @@ enum {
 	FRESH_SHARE = 20,
 	TIME_WAIT_MS = 60000,	  /* TCP_TIMEWAIT_LEN, */
 	TIME_WAIT_LATE_MS = 6000, /* and how late the kernel's timer may be */
+	TIME_WAIT_FEW = 8192,
 	EXPIRE_AT_ONCE = 4096,
 	EXPIRE_SOME = 500,
 	TIME_WAIT_SLACK = 16, /* so many more or fewer than the kernel has, and a fiftieth */
@@ -320,6 +321,14 @@ static void ask_for_holders(struct follow *follow)
 	survey_holders(follow->survey, inodes, count);
 }
 
+/* Somebody waits, and a few TIME_WAITs are seen in a moment: some may have been replaced by new
+ * connections of the same ends, which nobody tells us. */
+static bool is_cheap_to_see(const struct follow *follow, const struct netns *ns)
+{
+	return follow->waiters &&
+	       conns_in(follow->parts.conns, ns->index, STATE_TIME_WAIT) <= TIME_WAIT_FEW;
+}
+
 static void dump(struct follow *follow)
 {
 	struct followed *followed = &follow->all[follow->at];
@@ -327,7 +336,7 @@ static void dump(struct follow *follow)
 
 	freed_drain(followed->freed);
 	follow->what = KERNEL_LIVE;
-	if (ns->want_time_wait || !ns->destroyed)
+	if (ns->want_time_wait || !ns->destroyed || is_cheap_to_see(follow, ns))
 		follow->what |= KERNEL_TIME_WAIT;
 	follow->phase = DUMPING;
 	follow->began_ms = wire_now_ms();

@@ -7,6 +7,7 @@ tests_bench_model_SOURCES = tests/bench/model.c
 tests_bench_model_CPPFLAGS = $(AM_CPPFLAGS) $(EVENT_CFLAGS)
 tests_bench_model_LDADD = libdaemon.la libcommon.la $(EVENT_LIBS) -lpthread
 BENCHES += \
+	tests/bench/figures.sh \
 	tests/bench/model.sh \
 	tests/bench/tracking-cpu.sh \
 	tests/bench/close-first.sh \
