@@ -3,6 +3,7 @@
 WIRE_TESTS += \
 	tests/wire/test-pool.sh \
 	tests/wire/test-attribution.sh \
+	tests/wire/test-agreement.sh \
 	tests/wire/test-doctor-closing.sh \
 	tests/wire/test-daemon-dies.sh \
 	tests/wire/test-matrix.sh \
@@ -97,4 +98,4 @@ EXTRA_DIST += \
 	tests/wire/conns.awk tests/wire/actor.py tests/wire/client.py tests/wire/ctl.py \
 	tests/wire/fetch.mjs tests/wire/load.py tests/wire/pool.py \
 	tests/wire/doctor-lib.sh tests/wire/hostile.py tests/wire/hostile-lib.sh tests/wire/attack.py \
-	tests/wire/watch_rate.py
+	tests/wire/walk.py tests/wire/watch_rate.py
