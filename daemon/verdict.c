@@ -111,10 +111,13 @@ const struct verdict_kind verdict_kinds[VERDICT_COUNT] = {
 	.title = "{program} cuts its answers short: {count} closes with data unread, so the "      \
 		 "peer gets RST",                                                                  \
 	.remedy = LINES(                                                                           \
-		"# the daemon reads what still comes, and the peer its answer: a close waits for " \
-		"at most `grace`, and `drain-max`",                                                \
-		"{free}echo 'policy {name} { {selector}  close-first = peer }' >>{config}",        \
-		"# the policy {policy} has them: let it say close-first = peer", RELOAD)
+		"# the daemon reads what still comes, and the peer its answer; one that reads "    \
+		"until the end of file waits for `grace`",                                         \
+		"{free}echo 'policy {name} { {selector}  close-first = peer  grace-learn = no }' " \
+		">>{config}",                                                                      \
+		"# the policy {policy} has them: let it say close-first = peer, grace-learn = "    \
+		"no",                                                                              \
+		RELOAD)
 
 #define TEXT_DESCRIPTORS_RUNNING_OUT                                                             \
 	.title = "{program} runs out of descriptors: {count} of {limit} are open",               \

@@ -90,6 +90,7 @@ WIRE_SANITIZED = \
 	tests/wire/test-options.sh \
 	tests/wire/test-report.sh \
 	tests/wire/test-filter.sh \
+	tests/wire/test-ps.sh \
 	tests/wire/test-eof-readers.sh
 
 EXTRA_DIST += \

@@ -4,6 +4,7 @@
 # near their limit, with who made them.
 # shellcheck source=tests/wire/lib.sh
 . "$(dirname "$0")/lib.sh"
+doctor_patience=5000 # what happened is to be found after a while on a busy machine
 # shellcheck source=tests/wire/doctor-lib.sh
 . "$wire_dir/doctor-lib.sh"
 

@@ -3,6 +3,7 @@
 # The doctor finds an accept queue that overflows, and handshakes that nobody completes.
 # shellcheck source=tests/wire/lib.sh
 . "$(dirname "$0")/lib.sh"
+doctor_patience=5000 # what happened is to be found after a while on a busy machine
 # shellcheck source=tests/wire/doctor-lib.sh
 . "$wire_dir/doctor-lib.sh"
 

@@ -155,4 +155,28 @@ daemon_restart a
 eventually "top: another daemon, the same screen" "^ *${pid_of[leaks]} .* yes +1[56] .* 15 "
 "${tmux[@]}" send-keys q
 eventually "top: q quits" "Pane is dead \(status 0"
+
+# --- a daemon that may do nothing: what it does not see is said, the rest is shown ---
+
+closesided_of_root=$closesided
+printf '#!/bin/sh\nexec setpriv --reuid=65534 --regid=65534 --clear-groups %s "$@"\n' "$closesided" \
+	>"$dir/closesided"
+chmod 755 "$dir/closesided"
+chmod 777 "$dir"
+closesided=$dir/closesided
+daemon_start a none <<-END
+	policy web { local-port = 8003 }
+END
+closesided=$closesided_of_root
+socket=$dir/none.socket
+steer none
+actor_serve modest 8007 line hold
+actor_connect "$A4" 8007 5 text:hello close >/dev/null
+wait_for 20 has "${pid_of[modest]}" CLOSE_WAIT 5
+ps >"$dir/ps.out" 2>"$dir/ps.err"
+note "$(cat "$dir/ps.out" "$dir/ps.err")"
+is "5 yes" "$(row "${pid_of[modest]}" | awk '{ print $(NF - 6), $5 }')" "a daemon without rights: a program with the shim"
+is "3" "$(grep -cE '^closeside: the daemon lacks CAP_(NET_ADMIN|SYS_PTRACE|DAC_READ_SEARCH): ' "$dir/ps.err")" \
+	"and what it lacks is said by name"
+is "3" "$(ps -f json 2>/dev/null | jq '.total.missing | length')" "in JSON too"
 finish
