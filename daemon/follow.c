@@ -64,12 +64,12 @@ struct follow {
 	struct survey *survey;
 	struct sweep *sweep;
 	struct event expire, opened;
-	enum { IDLE, DUMPING, SWEEPING, HOLDERS, NAMESPACES } phase;
+	enum { IDLE, DUMPING, SWEEPING, HOLDERS, NAMESPACES, CHECKING } phase;
 	struct followed all[NETNS_MAX]; /* the first is our own */
 	unsigned int at;		/* the one that the round is at */
 	uint8_t generation;
 	unsigned int what; /* of the dump under way */
-	uint64_t began_ms, ended_ms, namespaces_ms;
+	uint64_t began_ms, ended_ms, namespaces_ms, checked_ms;
 	uint64_t took_us; /* the dumps of the last round: whose the new ones are, is asked once */
 	uint64_t dumps_us, round_us; /* of this one up to now, and all of it */
 	bool first;
@@ -389,10 +389,39 @@ static void sweep_gone(struct follow *follow)
 	finish(follow);
 }
 
+static void begin(struct follow *follow);
+
+/* Between surveys that are far apart: what a process spoke of and may be over, in each namespace
+ * from here on. */
+static void check(struct follow *follow, unsigned int from)
+{
+	for (follow->at = from; follow->at < NETNS_MAX; follow->at++)
+		if (follow->all[follow->at].ns && !follow->all[follow->at].gone) {
+			struct sweep_scope scope = {
+				.kernel = current(follow)->lookup,
+				.netns = current(follow)->index,
+				.before_ms = wire_now_ms(),
+				.no_survey = true,
+			};
+
+			follow->phase = CHECKING;
+			sweep_begin(follow->sweep, &scope, follow->waiters != NULL);
+			return;
+		}
+	follow->phase = IDLE;
+	follow->checked_ms = wire_now_ms();
+	if (follow->waiters)
+		begin(follow);
+}
+
 static void on_swept(void *arg)
 {
 	struct follow *follow = arg;
 
+	if (follow->phase == CHECKING) {
+		check(follow, follow->at + 1);
+		return;
+	}
 	if (!follow->all[follow->at].gone) {
 		go_on(follow, follow->at + 1);
 		return;
@@ -635,8 +664,12 @@ static void on_expire(evutil_socket_t fd, short what, void *arg)
 
 void follow_tick(struct follow *follow, uint64_t now_ms)
 {
-	if (follow->phase == IDLE && (follow->first || is_due(follow, now_ms)))
+	if (follow->phase != IDLE)
+		return;
+	if (follow->first || is_due(follow, now_ms))
 		begin(follow);
+	else if (now_ms - larger(follow->ended_ms, follow->checked_ms) >= SURVEY_MS)
+		check(follow, 0);
 }
 
 /* --- life ------------------------------------------------------------------------------------- */

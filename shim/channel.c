@@ -26,8 +26,8 @@ enum {
 	/* Our number: high, so that the program's descriptors are numbered as without us, but low
 	 * enough that the kernel's table of descriptors, which a fork copies, does not grow. */
 	NUMBER_MAX = 1008,
-	/* A burst of connections while the daemon has no processor; the kernel gives less if wmem_max
-	 * is less. */
+	/* A burst of connections while the daemon has no processor; the kernel gives less if
+	 * wmem_max is less. */
 	SEND_BUFFER = 1 << 20,
 };
 
