@@ -30,7 +30,7 @@ enum {
 	WIRE_RULES_MAX = 64,		/* policies in a page */
 	WIRE_OPTIONS_MAX = 1000,	/* text of CLOSESIDE_SOCKET after '?' */
 	WIRE_CREDITS_START = 8,		/* hand-overs before the welcome has come */
-	WIRE_HEARTBEAT_MS = 100,	/* the daemon writes it so often */
+	WIRE_HEARTBEAT_MS = 200,	/* the daemon writes it so often */
 	WIRE_HEARTBEAT_STALE_MS = 1000, /* older than that: no hand-over */
 	WIRE_SEQLOCK_TRIES = 8,
 	WIRE_HINTS = 1024,

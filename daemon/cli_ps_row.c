@@ -167,7 +167,7 @@ const char *ps_cell(const void *arg, unsigned int column, char *buf, size_t size
 	case PS_USER:
 		return row->user;
 	case PS_SHIM:
-		return row->kind != PS_PROCESS ? "-" : row->shim ? "yes" : "no";
+		return row->kind != PS_PROCESS || !row->alive ? "-" : row->shim ? "yes" : "no";
 	case PS_OPEN_S:
 		return rate_cell(row->opens_s, buf, size);
 	case PS_CLOSE_S:

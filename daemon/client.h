@@ -45,6 +45,8 @@ void client_send_text(struct client *client, const char *text, size_t len);
 void client_end(struct client *client, const char *error);
 /* It does not read: make no more. */
 bool client_is_behind(const struct client *client);
+/* The same of what comes by itself, thousands at once where they have gathered. */
+bool client_is_far_behind(const struct client *client);
 /* Steps until it says that there is no more. */
 void client_begin(struct client *client, bool (*step)(struct client *client));
 /* Calls fresh() when the model is (follow_refresh). */

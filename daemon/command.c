@@ -7,6 +7,7 @@
 #include "daemon/limits.h"
 #include "daemon/loop.h"
 #include "daemon/reply.h"
+#include "daemon/session.h"
 #include "daemon/tally.h"
 #include "daemon/user.h"
 
@@ -17,7 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PROTOCOL = 1, CONNS_AT_ONCE = 1024, ROWS_AT_ONCE = 64, PROCS_AT_ONCE = 64 };
+enum { PROTOCOL = 1, CONNS_AT_ONCE = 512, ROWS_AT_ONCE = 64, PROCS_AT_ONCE = 64 };
 
 static void cmd_status(struct client *client, const json_t *request)
 {
@@ -138,7 +139,7 @@ static void send_transition(struct client *client, void *arg)
 
 	if (!client->watching || !is_wanted(client, what->conn))
 		return;
-	if (client_is_behind(client)) {
+	if (client_is_far_behind(client)) {
 		client->lost++;
 		return;
 	}
@@ -260,6 +261,12 @@ static const struct command {
 	{"on", true, cmd_on},	       {"off", true, cmd_off},
 };
 
+static void answer(struct client *client, const json_t *request, const struct command *command)
+{
+	sessions_catch_up(client->loop->sessions);
+	command->run(client, request);
+}
+
 static void run_command(struct client *client, const json_t *request, const char *name)
 {
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
@@ -270,7 +277,7 @@ static void run_command(struct client *client, const json_t *request, const char
 				   "permission denied: only root and the daemon's own user may "
 				   "change things");
 		else
-			commands[i].run(client, request);
+			answer(client, request, &commands[i]);
 		return;
 	}
 	client->loop->book->bad_messages++;

@@ -33,7 +33,7 @@ struct user;
 /* The side of a session that connections are booked under. */
 struct conn_owner {
 	struct process process;
-	struct proc *proc;  /* of the model; NULL until something is booked */
+	struct proc *proc;  /* of the model; NULL until it is known */
 	struct user *user;  /* NULL: not limited */
 	int pidfd;	    /* -1: none */
 	struct conn *conns; /* list by listed_prev, listed_next */
@@ -155,6 +155,9 @@ bool conn_is_unaccepted(const struct conn *conn);
 /* May it have ended without a word to us? Not so while custody, or a process that has lost no
  * record, speaks for it; nor in another network namespace, where nobody can be asked. */
 bool conn_may_be_over(const struct conn *conn);
+
+/* The session is there: its process is under the shim, even if it has no connection yet. */
+void conn_owner_here(struct conns *conns, struct conn_owner *owner);
 
 /* The session has gone. What was its is the kernel's alone, at most so many at once: owner->conns
  * is what is left. Returns how many. */

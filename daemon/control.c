@@ -68,6 +68,11 @@ bool client_is_behind(const struct client *client)
 	return unread_by(client) >= LIMIT_CONTROL_OUTPUT;
 }
 
+bool client_is_far_behind(const struct client *client)
+{
+	return unread_by(client) >= LIMIT_WATCH_OUTPUT;
+}
+
 static void step(struct client *client)
 {
 	bool more = true;

@@ -26,13 +26,17 @@
 #include <uthash.h>
 
 enum {
-	SURVEY_MS = 5000,   /* between surveys that nobody waits for, at the least */
-	SURVEY_SHARE = 200, /* ... and so many times what the last one took */
-	FRESH_MS = 200,	    /* what is younger is fresh enough for who asks */
+	SURVEY_MS = 5000,      /* between surveys that nobody waits for, at the least */
+	SURVEY_SHARE = 200,    /* ... and so many times what the last one took; */
+	SURVEY_MAX_MS = 8000,  /* but what lives for 10 s is to be met, as long as that */
+	SURVEY_MAX_SHARE = 50, /* is no more than so */
+	FRESH_MS = 200,	       /* what is younger is fresh enough for who asks */
 	FRESH_SHARE = 20,
 	TIME_WAIT_MS = 60000,	  /* TCP_TIMEWAIT_LEN, */
 	TIME_WAIT_LATE_MS = 6000, /* and how late the kernel's timer may be */
+	TIME_WAIT_FEW = 8192,
 	EXPIRE_AT_ONCE = 4096,
+	EXPIRE_SOME = 500,
 	TIME_WAIT_SLACK = 16, /* so many more or fewer than the kernel has, and a fiftieth */
 	HOLDERS_ASKED = 3,    /* then it is nobody's whom we may know */
 	WANTED_MAX = 65536,
@@ -66,7 +70,8 @@ struct follow {
 	uint8_t generation;
 	unsigned int what; /* of the dump under way */
 	uint64_t began_ms, ended_ms, namespaces_ms;
-	uint64_t took_us, round_us; /* the last round, and this one up to now */
+	uint64_t took_us; /* the dumps of the last round: whose the new ones are, is asked once */
+	uint64_t dumps_us, round_us; /* of this one up to now, and all of it */
 	bool first;
 	struct wanted *wanted;
 	uint64_t *unaccepted; /* cookies */
@@ -76,6 +81,8 @@ struct follow {
 	struct follow_waiter *waiters;
 	struct follow_costs costs;
 };
+
+static unsigned int expire_all(struct follow *follow);
 
 static struct netns *current(const struct follow *follow)
 {
@@ -212,6 +219,8 @@ static void tell_waiters(struct follow *follow)
 {
 	struct follow_waiter *waiter;
 
+	if (follow->waiters)
+		expire_all(follow);
 	while ((waiter = follow->waiters)) {
 		DL_DELETE(follow->waiters, waiter);
 		waiter->ready(waiter);
@@ -222,7 +231,7 @@ static void finish(struct follow *follow)
 {
 	follow->phase = IDLE;
 	follow->ended_ms = wire_now_ms();
-	follow->took_us = follow->round_us;
+	follow->took_us = follow->dumps_us;
 	follow->costs.surveys++;
 	follow->costs.survey_us += follow->round_us;
 	follow->first = false;
@@ -312,6 +321,14 @@ static void ask_for_holders(struct follow *follow)
 	survey_holders(follow->survey, inodes, count);
 }
 
+/* Somebody waits, and a few TIME_WAITs are seen in a moment: some may have been replaced by new
+ * connections of the same ends, which nobody tells us. */
+static bool is_cheap_to_see(const struct follow *follow, const struct netns *ns)
+{
+	return follow->waiters &&
+	       conns_in(follow->parts.conns, ns->index, STATE_TIME_WAIT) <= TIME_WAIT_FEW;
+}
+
 static void dump(struct follow *follow)
 {
 	struct followed *followed = &follow->all[follow->at];
@@ -319,7 +336,7 @@ static void dump(struct follow *follow)
 
 	freed_drain(followed->freed);
 	follow->what = KERNEL_LIVE;
-	if (ns->want_time_wait || !ns->destroyed)
+	if (ns->want_time_wait || !ns->destroyed || is_cheap_to_see(follow, ns))
 		follow->what |= KERNEL_TIME_WAIT;
 	follow->phase = DUMPING;
 	follow->began_ms = wire_now_ms();
@@ -421,6 +438,7 @@ static void on_done(void *arg, int error, uint64_t cpu_us)
 
 	follow->round_us += cpu_us;
 	if (follow->phase == DUMPING) {
+		follow->dumps_us += cpu_us;
 		dumped(follow, error);
 	} else if (follow->phase == HOLDERS) {
 		forget_wanted(follow);
@@ -434,7 +452,7 @@ static void begin(struct follow *follow)
 {
 	if (++follow->generation == 0)
 		follow->generation = 1;
-	follow->round_us = 0;
+	follow->round_us = follow->dumps_us = 0;
 	follow->listener_count = follow->unaccepted_count = 0;
 	forget_wanted(follow);
 	go_on(follow, 0);
@@ -506,13 +524,23 @@ static void on_opened(evutil_socket_t fd, short what, void *arg)
 
 /* --- who asks --------------------------------------------------------------------------------- */
 
-/* Would the next one be worth what it takes? */
-static bool is_due(const struct follow *follow, uint64_t now_ms, unsigned int min_ms,
-		   unsigned int share)
+static uint64_t larger(uint64_t a, uint64_t b)
 {
-	uint64_t pause = follow->took_us * share / 1000;
+	return a > b ? a : b;
+}
 
-	return now_ms - follow->ended_ms >= (pause > min_ms ? pause : min_ms);
+/* Would the next one be worth what it takes? */
+static bool is_due(const struct follow *follow, uint64_t now_ms)
+{
+	uint64_t pause = larger(SURVEY_MS, follow->took_us * SURVEY_SHARE / 1000);
+	uint64_t most = larger(SURVEY_MAX_MS, follow->took_us * SURVEY_MAX_SHARE / 1000);
+
+	return now_ms - follow->ended_ms >= (pause < most ? pause : most);
+}
+
+static bool is_fresh(const struct follow *follow, uint64_t now_ms)
+{
+	return now_ms - follow->ended_ms < larger(FRESH_MS, follow->took_us * FRESH_SHARE / 1000);
 }
 
 static void drain(struct follow *follow)
@@ -526,9 +554,9 @@ void follow_refresh(struct follow *follow, struct follow_waiter *waiter)
 	uint64_t now = wire_now_ms();
 
 	if (follow->phase == IDLE && !follow->first &&
-	    !conns_census(follow->parts.conns)->state[0] &&
-	    !is_due(follow, now, FRESH_MS, FRESH_SHARE)) {
+	    !conns_census(follow->parts.conns)->state[0] && is_fresh(follow, now)) {
 		drain(follow);
+		expire_all(follow);
 		waiter->ready(waiter);
 		return;
 	}
@@ -558,50 +586,56 @@ static bool is_far_off(long more, long of)
 	return more > TIME_WAIT_SLACK + of / 50;
 }
 
-/* The kernel says how many there are, their age which have gone. */
-static void expire(struct follow *follow, struct netns *ns, uint64_t now_ms)
+/* The kernel says how many there are, their age which have gone. Returns how many. */
+static unsigned int expire(struct follow *follow, struct netns *ns, uint64_t now_ms)
 {
 	struct conns *conns = follow->parts.conns;
 	long known = conns_in(conns, ns->index, STATE_TIME_WAIT), there = netns_time_waits(ns);
 	long over = there < 0 ? 0 : known - there;
+	unsigned int gone = 0;
 
 	if (over > 0)
-		over -= (long)conns_expire(conns, ns->index, now_ms - TIME_WAIT_MS,
-					   over < EXPIRE_AT_ONCE ? (unsigned int)over
-								 : EXPIRE_AT_ONCE);
-	conns_expire(conns, ns->index, now_ms - TIME_WAIT_MS - TIME_WAIT_LATE_MS, EXPIRE_AT_ONCE);
+		gone = conns_expire(conns, ns->index, now_ms - TIME_WAIT_MS,
+				    over < EXPIRE_AT_ONCE ? (unsigned int)over : EXPIRE_AT_ONCE);
+	over -= (long)gone;
+	gone += conns_expire(conns, ns->index, now_ms - TIME_WAIT_MS - TIME_WAIT_LATE_MS,
+			     EXPIRE_AT_ONCE);
 	if (there >= 0 &&
 	    (is_far_off(over, there) ||
 	     is_far_off(there - known - conns_in(conns, ns->index, STATE_FIN_WAIT2), there)))
 		ns->want_time_wait = true;
+	return gone;
 }
 
-static void expire_all(struct follow *follow, bool also_empty)
+static unsigned int expire_all(struct follow *follow)
 {
 	uint64_t now = wire_now_ms();
+	unsigned int gone = 0;
 
 	if (now < TIME_WAIT_MS + TIME_WAIT_LATE_MS)
-		return; /* the machine was just started */
-	for (unsigned int i = 0; i < NETNS_MAX; i++) {
-		struct netns *ns = follow->all[i].ns;
-
-		if (ns && (also_empty || conns_in(follow->parts.conns, ns->index, STATE_TIME_WAIT)))
-			expire(follow, ns, now);
-	}
+		return 0; /* the machine was just started */
+	for (unsigned int i = 0; i < NETNS_MAX; i++)
+		if (follow->all[i].ns)
+			gone += expire(follow, follow->all[i].ns, now);
+	return gone;
 }
 
+/* To ask costs as much as to forget some hundreds. */
 static void on_expire(evutil_socket_t fd, short what, void *arg)
 {
+	struct follow *follow = arg;
+	struct timeval next = {.tv_sec = 1};
+
 	(void)fd;
 	(void)what;
-	expire_all(arg, false);
+	if (expire_all(follow) >= EXPIRE_SOME)
+		next = (struct timeval){.tv_usec = 250000};
+	evtimer_add(&follow->expire, &next);
 }
 
 void follow_tick(struct follow *follow, uint64_t now_ms)
 {
-	expire_all(follow, true);
-	if (follow->phase == IDLE &&
-	    (follow->first || is_due(follow, now_ms, SURVEY_MS, SURVEY_SHARE)))
+	if (follow->phase == IDLE && (follow->first || is_due(follow, now_ms)))
 		begin(follow);
 }
 
@@ -620,11 +654,11 @@ void follow_costs(const struct follow *follow, struct follow_costs *costs)
 
 static bool add_events(struct follow *follow)
 {
-	static const struct timeval quarter = {.tv_usec = 250000};
+	static const struct timeval second = {.tv_sec = 1};
 	struct event_base *base = follow->parts.base;
 
-	event_assign(&follow->expire, base, -1, EV_PERSIST, on_expire, follow);
-	if (event_add(&follow->expire, &quarter) < 0)
+	evtimer_assign(&follow->expire, base, on_expire, follow);
+	if (evtimer_add(&follow->expire, &second) < 0)
 		return false;
 	if (follow->parts.opener < 0)
 		return true;

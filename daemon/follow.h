@@ -22,14 +22,16 @@
 struct event_base;
 struct follow;
 struct retire;
+struct sessions;
 
 struct follow_parts {
 	struct event_base *base;
 	struct book *book;
 	struct conns *conns;
 	struct retire *retire;
-	int opener;		/* the loop's end of the guardian's opener; -1: none */
-	struct config **config; /* whose policies are for those without the shim as well */
+	struct sessions *sessions; /* whose records are read first; NULL: none */
+	int opener;		   /* the loop's end of the guardian's opener; -1: none */
+	struct config **config;	   /* whose policies are for those without the shim as well */
 };
 
 /* NULL with errno. */

@@ -3,6 +3,7 @@
 
 #include "daemon/adopt.h"
 #include "daemon/kernel.h"
+#include "daemon/session.h"
 
 #include "common/tcp_state.h"
 #include "common/wire.h"
@@ -12,7 +13,11 @@
 #include <event2/event_struct.h>
 #include <stdlib.h>
 
-enum { GATHER_MS = 20, DESTROYED_AT_ONCE = 512 };
+enum {
+	GATHER_MS = 100,
+	SOON_MS = 1,
+	DESTROYED_AT_ONCE = 512,
+};
 
 struct freed {
 	const struct follow_parts *parts;
@@ -120,20 +125,22 @@ static bool take_destroyed(const struct kernel_socket *socket, void *arg)
 	return true;
 }
 
-static void arm_gather(struct freed *freed)
+static void arm_gather(struct freed *freed, int ms)
 {
-	static const struct timeval gather = {.tv_usec = GATHER_MS * 1000};
+	struct timeval gather = {.tv_usec = ms * 1000};
 
 	evtimer_add(&freed->gather, &gather);
 }
 
-void freed_drain(struct freed *freed)
+/* Returns how many there were, or -1. What shims said of them was sent before, and is read before.
+ */
+static int drain(struct freed *freed)
 {
 	struct batch batch = {.freed = freed};
 	int count;
 
-	if (!freed)
-		return;
+	if (freed->parts->sessions)
+		sessions_catch_up(freed->parts->sessions);
 	count = kernel_destroyed(freed->ns->destroyed, DESTROYED_AT_ONCE, take_destroyed, &batch);
 	look_at_batch(&batch);
 	if (count < 0) {
@@ -142,17 +149,27 @@ void freed_drain(struct freed *freed)
 	} else {
 		freed->costs->destroyed += (unsigned int)count;
 	}
+	return count;
 }
 
-/* They come one by one: let some gather. */
+void freed_drain(struct freed *freed)
+{
+	if (freed)
+		drain(freed);
+}
+
+/* They come one by one: let some gather. While they come, they are looked for, not waited for. */
 static void on_gathered(evutil_socket_t fd, short what, void *arg)
 {
 	struct freed *freed = arg;
+	int count = drain(freed);
 
 	(void)fd;
 	(void)what;
-	freed_drain(freed);
-	event_add(&freed->readable, NULL);
+	if (count == 0)
+		event_add(&freed->readable, NULL);
+	else
+		arm_gather(freed, count > 0 && count < DESTROYED_AT_ONCE ? GATHER_MS : SOON_MS);
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
@@ -162,7 +179,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	event_del(&freed->readable);
-	arm_gather(freed);
+	arm_gather(freed, GATHER_MS);
 }
 
 struct freed *freed_new(const struct follow_parts *parts, struct netns *ns,

@@ -23,10 +23,10 @@
 #include <unistd.h>
 
 enum {
-	TICK_MS = 100,
+	TICK_MS = 200,
 	/* In ticks of our own, so that a pause of ours (a suspended machine) is not the loop's. */
-	STALE_TICKS = 10,
-	START_TICKS = 50, /* before its first beat */
+	STALE_TICKS = 5,
+	START_TICKS = 25, /* before its first beat */
 	STOP_MS = 4000,	  /* for ending custody, before SIGKILL */
 	GOOD_LIFE_MS = 5000,
 	ABANDONED_MAX = 8,

@@ -19,13 +19,15 @@ enum {
 	REQUEST_SIZE = NLMSG_HDRLEN + NLMSG_ALIGN(sizeof(struct inet_diag_req_v2)),
 	RECEIVE_BUFFER = 1 << 20,
 	EVENTS_BUFFER = 8 << 20, /* of some thousands */
-	TIME_WAIT_MS = 60000,	 /* TCP_TIMEWAIT_LEN, include/net/tcp.h */
+	IN_SIZE = 65536,
+	IN_PARTS = 32,	      /* messages of one socket: some hundred bytes */
+	TIME_WAIT_MS = 60000, /* TCP_TIMEWAIT_LEN, include/net/tcp.h */
 };
 
 struct kernel {
 	struct mnl_socket *socket;
 	uint32_t seq;
-	char in[32768] __attribute__((aligned(8)));
+	char in[IN_SIZE] __attribute__((aligned(8)));
 };
 
 bool kernel_is_over(const struct kernel_query *query)
@@ -125,28 +127,53 @@ static void take_answer(const struct nlmsghdr *header, struct kernel_query *quer
 	}
 }
 
+/* Several messages at once, each in its part of kernel->in. Returns how many; -1 with errno. */
+static int receive(struct kernel *kernel, struct mmsghdr messages[IN_PARTS])
+{
+	struct iovec iov[IN_PARTS];
+	int n;
+
+	for (size_t i = 0; i < IN_PARTS; i++) {
+		iov[i] = (struct iovec){kernel->in + i * (IN_SIZE / IN_PARTS), IN_SIZE / IN_PARTS};
+		messages[i].msg_hdr = (struct msghdr){.msg_iov = &iov[i], .msg_iovlen = 1};
+	}
+	do {
+		n = recvmmsg(kernel_fd(kernel), messages, IN_PARTS, MSG_DONTWAIT, NULL);
+	} while (n < 0 && errno == EINTR);
+	for (int i = 0; i < n; i++)
+		messages[i].msg_hdr.msg_iov = NULL; /* it was ours */
+	return n;
+}
+
+static const struct nlmsghdr *part(const struct kernel *kernel, int i)
+{
+	return (const struct nlmsghdr *)(const void *)(kernel->in +
+						       (size_t)i * (IN_SIZE / IN_PARTS));
+}
+
+static void take_part(const struct nlmsghdr *header, int left, uint32_t first,
+		      struct kernel_query *queries, unsigned int count)
+{
+	for (; message_ok(header, left); header = mnl_nlmsg_next(header, &left)) {
+		uint32_t index = header->nlmsg_seq - first;
+
+		if (index < count)
+			take_answer(header, &queries[index]);
+	}
+}
+
 /* The kernel answers within send(): what is not there when it returns will not come. */
 static void take_answers(struct kernel *kernel, uint32_t first, struct kernel_query *queries,
 			 unsigned int count)
 {
-	int fd = mnl_socket_get_fd(kernel->socket);
+	struct mmsghdr messages[IN_PARTS];
+	int n;
 
-	for (;;) {
-		const struct nlmsghdr *header = (const struct nlmsghdr *)kernel->in;
-		ssize_t n = recv(fd, kernel->in, sizeof(kernel->in), MSG_DONTWAIT);
-		int left = (int)n;
-
-		if (n < 0 && (errno == EINTR || errno == ENOBUFS))
-			continue;
-		if (n <= 0)
-			return;
-		for (; message_ok(header, left); header = mnl_nlmsg_next(header, &left)) {
-			uint32_t index = header->nlmsg_seq - first;
-
-			if (index < count)
-				take_answer(header, &queries[index]);
-		}
-	}
+	do {
+		n = receive(kernel, messages);
+		for (int i = 0; i < n; i++)
+			take_part(part(kernel, i), (int)messages[i].msg_len, first, queries, count);
+	} while (n == IN_PARTS || (n < 0 && errno == ENOBUFS));
 }
 
 static void ask(struct kernel *kernel, uint16_t type, uint16_t flags, struct kernel_query *queries,
@@ -250,7 +277,7 @@ static int take_dump(struct kernel *kernel, uint32_t seq, kernel_taker *take, vo
 			continue;
 		if (header->nlmsg_type == NLMSG_ERROR)
 			return -EIO;
-		if (header->nlmsg_type != SOCK_DIAG_BY_FAMILY)
+		if (header->nlmsg_type != TCPDIAG_GETSOCK)
 			return 0; /* DONE */
 		if (!take_socket(header, take, arg))
 			return -ECANCELED;
@@ -258,31 +285,32 @@ static int take_dump(struct kernel *kernel, uint32_t seq, kernel_taker *take, vo
 	return 1;
 }
 
+/* TCPDIAG_GETSOCK is the old request, which ss(8) makes as well: of both families in one walk, and
+ * with many TIME_WAITs it is the walk that takes long. Only states that have a name here: newer
+ * ones (bound, but neither listening nor connected, Linux 6.8) mean another table to walk. */
 int kernel_dump(struct kernel *kernel, unsigned int what, kernel_taker *take, void *arg)
 {
-	static const uint16_t families[] = {AF_INET, AF_INET6};
-	char buf[REQUEST_SIZE] __attribute__((aligned(8))) = {0};
-	struct kernel_query all = {.cookie = KERNEL_ANY_COOKIE};
-	struct inet_diag_req_v2 *request = mnl_nlmsg_get_payload((struct nlmsghdr *)buf);
-	int more = 0;
+	char buf[NLMSG_HDRLEN + NLMSG_ALIGN(sizeof(struct inet_diag_req))]
+		__attribute__((aligned(8))) = {0};
+	struct nlmsghdr *header = mnl_nlmsg_put_header(buf);
+	uint32_t named = (1u << STATE_COUNT) - 1, seq = kernel->seq++;
+	struct inet_diag_req *request;
+	int more;
 
-	for (size_t i = 0; i < 2 && more >= 0; i++) {
-		uint32_t seq = kernel->seq++;
-
-		all.local.family = all.remote.family = families[i];
-		put_request(buf, SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, seq, &all);
-		request->idiag_states = 0;
-		if (what & KERNEL_LIVE) {
-			request->idiag_states |= ~(1u << STATE_TIME_WAIT);
-			request->idiag_ext = 1 << (INET_DIAG_INFO - 1);
-		}
-		if (what & KERNEL_TIME_WAIT)
-			request->idiag_states |= 1u << STATE_TIME_WAIT;
-		if (mnl_socket_sendto(kernel->socket, buf, sizeof(buf)) < 0)
-			return errno;
-		while ((more = take_dump(kernel, seq, take, arg)) > 0)
-			;
+	header->nlmsg_type = TCPDIAG_GETSOCK;
+	header->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	header->nlmsg_seq = seq;
+	request = mnl_nlmsg_put_extra_header(header, sizeof(*request));
+	if (what & KERNEL_LIVE) {
+		request->idiag_states |= named & ~(1u << STATE_TIME_WAIT);
+		request->idiag_ext = 1 << (INET_DIAG_INFO - 1);
 	}
+	if (what & KERNEL_TIME_WAIT)
+		request->idiag_states |= 1u << STATE_TIME_WAIT;
+	if (mnl_socket_sendto(kernel->socket, buf, header->nlmsg_len) < 0)
+		return errno;
+	while ((more = take_dump(kernel, seq, take, arg)) > 0)
+		;
 	return -more;
 }
 
@@ -318,24 +346,31 @@ int kernel_fd(const struct kernel *kernel)
 	return mnl_socket_get_fd(kernel->socket);
 }
 
-int kernel_destroyed(struct kernel *kernel, unsigned int max, kernel_taker *take, void *arg)
+static unsigned int take_freed(const struct nlmsghdr *header, int left, kernel_taker *take,
+			       void *arg)
 {
 	unsigned int count = 0;
 
-	while (count < max) {
-		const struct nlmsghdr *header = (const struct nlmsghdr *)kernel->in;
-		ssize_t n = recv(kernel_fd(kernel), kernel->in, sizeof(kernel->in), MSG_DONTWAIT);
-		int left = (int)n;
+	for (; message_ok(header, left); header = mnl_nlmsg_next(header, &left))
+		if (header->nlmsg_type == SOCK_DIAG_BY_FAMILY) {
+			take_socket(header, take, arg);
+			count++;
+		}
+	return count;
+}
 
-		if (n < 0 && errno == EINTR)
-			continue;
+int kernel_destroyed(struct kernel *kernel, unsigned int max, kernel_taker *take, void *arg)
+{
+	struct mmsghdr messages[IN_PARTS];
+	unsigned int count = 0;
+	int n;
+
+	do {
+		n = receive(kernel, messages);
 		if (n < 0)
 			return errno == ENOBUFS ? -1 : (int)count;
-		for (; message_ok(header, left); header = mnl_nlmsg_next(header, &left))
-			if (header->nlmsg_type == SOCK_DIAG_BY_FAMILY) {
-				take_socket(header, take, arg);
-				count++;
-			}
-	}
+		for (int i = 0; i < n; i++)
+			count += take_freed(part(kernel, i), (int)messages[i].msg_len, take, arg);
+	} while (n == IN_PARTS && count < max);
 	return (int)count;
 }

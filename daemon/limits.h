@@ -35,6 +35,7 @@
 	X(LIMIT_CONTROL_USER, 16, "clients of the control socket of a user")                   \
 	X(LIMIT_CONTROL_LINE, 65536, "a request to the control socket, bytes")                 \
 	X(LIMIT_CONTROL_OUTPUT, 262144, "unread answers before no more are made, bytes")       \
+	X(LIMIT_WATCH_OUTPUT, 2097152, "unread transitions before some are lost, bytes")       \
 	X(LIMIT_CONTROL_IDLE_S, 300, "a client of the control socket that does not read, s")   \
 	X(LIMIT_USERS, 1024, "users remembered for what they did")                             \
 	X(LIMIT_FAULT_QUIET_S, 60, "what a user does is logged again after a pause of, s")

@@ -6,6 +6,8 @@ libdaemon_la_SOURCES = \
 	daemon/caps.c daemon/caps.h \
 	daemon/closer.c daemon/closer.h \
 	daemon/conn.c daemon/conn.h \
+	daemon/conn_owner.c daemon/conns.h \
+	daemon/conn_self.c \
 	daemon/client.h \
 	daemon/command.c \
 	daemon/control.c daemon/control.h \

@@ -335,6 +335,7 @@ static bool follow(struct loop *loop)
 		.book = loop->book,
 		.conns = loop->conns,
 		.retire = loop->retire,
+		.sessions = loop->sessions,
 		.opener = loop->options->opener_fd,
 		.config = &loop->config,
 	};

@@ -101,7 +101,8 @@ uint32_t census_conns(const struct census *census)
 
 static void rate_tick(float *rate, uint64_t now, uint64_t *before, unsigned int elapsed_ms)
 {
-	float last = (float)(now - *before) * 1000 / (float)elapsed_ms;
+	/* nobody's become fewer, when somebody is found to own them */
+	float last = now > *before ? (float)(now - *before) * 1000 / (float)elapsed_ms : 0;
 
 	*rate += (last - *rate) * RATE_WEIGHT;
 	if (*rate < 0.05F)

@@ -15,6 +15,7 @@
 #include "common/wire.h"
 
 #include <stdio.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -92,6 +93,34 @@ static json_t *retire_of(const struct loop *loop)
 	return retire;
 }
 
+static uint64_t cpu_us(int who)
+{
+	struct rusage usage;
+
+	if (getrusage(who, &usage) < 0)
+		return 0;
+	return (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 +
+	       (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+}
+
+/* What following connections costs this process; loop_us: custody and all else as well. */
+static json_t *costs_of(const struct loop *loop)
+{
+	json_t *object = json_object();
+	struct follow_costs costs;
+
+	follow_costs(loop->follow, &costs);
+	set_count(object, "cpu_us", cpu_us(RUSAGE_SELF));
+	set_count(object, "loop_us", cpu_us(RUSAGE_THREAD));
+	set_count(object, "surveys", costs.surveys);
+	set_count(object, "survey_us", costs.survey_us);
+	set_count(object, "destroyed", costs.destroyed);
+	set_count(object, "overruns", costs.overruns);
+	set_count(object, "lookups", costs.lookups);
+	json_object_set_new(object, "multicast", json_boolean(costs.multicast));
+	return object;
+}
+
 json_t *reply_status(const struct loop *loop)
 {
 	json_t *row = json_object(), *custody = custody_of(&loop->book->all);
@@ -115,6 +144,8 @@ json_t *reply_status(const struct loop *loop)
 	json_object_set_new(row, "custody", custody);
 	json_object_set_new(row, "not_handed_over", missed_of(&loop->book->all));
 	json_object_set_new(row, "retire", retire_of(loop));
+	if (loop->follow)
+		json_object_set_new(row, "costs", costs_of(loop));
 	set_count(row, "lost", sessions_lost(loop->sessions));
 	set_count(row, "bad_messages", loop->book->bad_messages);
 	return row;

@@ -32,6 +32,7 @@ enum {
 	ACCEPTS_PER_WAKE = 64,
 	ACCEPT_PAUSE_MS = 100, /* after EMFILE */
 	FORGET_AT_ONCE = 4096, /* connections */
+	REST_MS = 20,
 };
 
 struct session {
@@ -48,20 +49,26 @@ struct session {
 	int32_t credits;	   /* what the page began with */
 	uint16_t tag;
 	unsigned int bad;
+	bool steers;  /* it has said that it may hand over: it never rests */
+	bool resting; /* read by and by, not watched */
 	struct session *prev, *next;
+	struct session *rest_prev, *rest_next;
 };
 
 struct sessions {
 	struct session_parts parts;
 	unsigned int max, count;
 	uint64_t total, lost;
-	bool have_read; /* since sessions_have_read() */
-	struct event listener, pause;
-	struct session *all;
+	uint64_t messages; /* that were read */
+	bool have_read;	   /* since sessions_have_read() */
+	struct event listener, pause, rest;
+	struct session *all, *resting;
 };
 
 static void session_end(struct session *session);
 static void on_readable(evutil_socket_t fd, short what, void *arg);
+static void rest(struct session *session);
+static void stop_resting(struct session *session);
 
 static void bad_message(struct session *session, const char *what)
 {
@@ -144,6 +151,7 @@ static bool take_hello(struct session *session, const void *message, size_t len)
 	close(fd);
 	event_del(&session->readable);
 	watch(session, NULL); /* from now on without the deadline */
+	conn_owner_here(session->sessions->parts.conns, &session->owner);
 	/* A process that has ended already has left records all the same. */
 	return sent || errno == EPIPE || errno == ECONNRESET;
 }
@@ -181,6 +189,7 @@ static void take_record(struct session *session, const struct inbox_message *mes
 
 	if (message->len == sizeof(record)) {
 		memcpy(&record, message->data, sizeof(record));
+		session->steers |= record.close_first != FIRST_APP || message->fd >= 0;
 		problem = record_take(&context, &record, message->fd, message->fd_lost);
 		if (!problem)
 			return;
@@ -194,6 +203,7 @@ static bool take_message(void *arg, const struct inbox_message *message)
 {
 	struct session *session = arg;
 
+	session->sessions->messages++;
 	if (message->several) { /* hundreds at once would be our limit of open files */
 		drop_fd(session, message);
 		bad_message(session, "a message carries several descriptors; not served");
@@ -214,10 +224,31 @@ static bool take_message(void *arg, const struct inbox_message *message)
 	return session->bad < LIMIT_BAD_MESSAGES;
 }
 
+enum reading { READ_NOTHING, READ_SOME, READ_MUCH, READ_ENDED };
+
+static enum reading read_messages(struct session *session)
+{
+	const struct session_parts *parts = &session->sessions->parts;
+	uint64_t before = session->sessions->messages;
+	bool more = true;
+
+	for (int i = 0; more && i < LIMIT_MESSAGES_TURN / INBOX_MESSAGES; i++) {
+		if (!inbox_read(session->fd, parts->closer, session->owner.process.uid,
+				take_message, session, &more)) {
+			session_end(session);
+			return READ_ENDED;
+		}
+	}
+	if (more)
+		return READ_MUCH;
+	return session->sessions->messages == before ? READ_NOTHING : READ_SOME;
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct session *session = arg;
-	bool more = true;
+	struct sessions *sessions = session->sessions;
+	enum reading reading;
 
 	(void)fd;
 	if (what & EV_TIMEOUT) {
@@ -226,15 +257,77 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		session_end(session);
 		return;
 	}
-	session->sessions->have_read = true;
-	for (int i = 0; more && i < LIMIT_MESSAGES_TURN / INBOX_MESSAGES; i++) {
-		if (!inbox_read(session->fd, session->sessions->parts.closer,
-				session->owner.process.uid, take_message, session, &more)) {
-			session_end(session);
+	reading = read_messages(session);
+	if (reading == READ_SOME && session->page && !session->steers)
+		rest(session);
+	else
+		sessions->have_read = true;
+}
+
+/* --- rest ------------------------------------------------------------------------------------- */
+
+/* Records come one by one, and to wake up for each costs more than all the rest. Where nothing is
+ * handed over nobody waits for what they say, so that they may gather for longer: such a session is
+ * read every so many milliseconds while something comes, but before each answer to who asks. Not if
+ * much comes, for its socket holds some hundreds. */
+static void rest(struct session *session)
+{
+	static const struct timeval moment = {.tv_usec = REST_MS * 1000};
+	struct sessions *sessions = session->sessions;
+
+	event_del(&session->readable);
+	session->resting = true;
+	if (!sessions->resting)
+		evtimer_add(&sessions->rest, &moment);
+	DL_APPEND2(sessions->resting, session, rest_prev, rest_next);
+}
+
+static void stop_resting(struct session *session)
+{
+	if (session->resting)
+		DL_DELETE2(session->sessions->resting, session, rest_prev, rest_next);
+	session->resting = false;
+}
+
+static void read_resting(struct session *session)
+{
+	switch (read_messages(session)) {
+	case READ_ENDED:
+		return;
+	case READ_SOME:
+		if (!session->steers)
 			return;
-		}
+		break;
+	default:
+		break;
+	}
+	stop_resting(session);
+	event_add(&session->readable, NULL);
+}
+
+void sessions_catch_up(struct sessions *sessions)
+{
+	struct session *session, *next;
+
+	DL_FOREACH_SAFE2(sessions->resting, session, next, rest_next)
+	{
+		read_resting(session);
 	}
 }
+
+static void on_rest_over(evutil_socket_t fd, short what, void *arg)
+{
+	static const struct timeval moment = {.tv_usec = REST_MS * 1000};
+	struct sessions *sessions = arg;
+
+	(void)fd;
+	(void)what;
+	sessions_catch_up(sessions);
+	if (sessions->resting)
+		evtimer_add(&sessions->rest, &moment);
+}
+
+/* --- the end ---------------------------------------------------------------------------------- */
 
 static bool is_dead(const struct session *session)
 {
@@ -319,6 +412,7 @@ static void close_socket(struct sessions *sessions, int fd, uid_t uid)
 
 static void hang_up(struct session *session)
 {
+	stop_resting(session);
 	event_del(&session->readable);
 	close_socket(session->sessions, session->fd, session->owner.process.uid);
 	session->fd = -1;
@@ -474,6 +568,7 @@ struct sessions *sessions_new(const struct session_parts *parts, int listener, u
 	event_assign(&sessions->listener, parts->base, listener, EV_READ | EV_PERSIST, on_accept,
 		     sessions);
 	evtimer_assign(&sessions->pause, parts->base, on_pause_over, sessions);
+	evtimer_assign(&sessions->rest, parts->base, on_rest_over, sessions);
 	event_add(&sessions->listener, NULL);
 	return sessions;
 }
@@ -491,6 +586,7 @@ void sessions_free(struct sessions *sessions)
 		return;
 	event_del(&sessions->listener);
 	evtimer_del(&sessions->pause);
+	evtimer_del(&sessions->rest);
 	DL_FOREACH_SAFE(sessions->all, session, next)
 	{
 		if (session->fd >= 0)

@@ -34,7 +34,10 @@ struct sessions *sessions_new(const struct session_parts *parts, int listener, u
 void sessions_set_limits(struct sessions *sessions, unsigned int max);
 void sessions_free(struct sessions *sessions);
 
-/* Were messages read since the last call? */
+/* Reads what was left to gather: before what is known is shown to somebody. */
+void sessions_catch_up(struct sessions *sessions);
+/* Were messages read since the last call, so that the next ones may gather for a moment? Not of
+ * sessions that are left to gather anyway. */
 bool sessions_have_read(struct sessions *sessions);
 unsigned int sessions_count(const struct sessions *sessions);
 uint64_t sessions_total(const struct sessions *sessions);

@@ -185,7 +185,8 @@ static void look_at_process(struct survey *survey, pid_t pid)
 	fds = opendir(path);
 	if (!fds)
 		return;
-	if (fstat(dirfd(fds), &st) < 0)
+	/* What is in it is root's if the process has changed its user (proc(5)). */
+	if (fstatat(dirfd(fds), "..", &st, 0) < 0)
 		st.st_uid = (uid_t)-1;
 	while ((entry = readdir(fds))) {
 		ssize_t n = entry->d_name[0] == '.'

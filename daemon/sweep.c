@@ -48,8 +48,13 @@ static void judge(struct sweep *sweep, struct conn *conn, const struct kernel_qu
 {
 	if (query->error && query->error != ENOENT)
 		return;
-	if (conn->owner) {
+	if (conn->owner && conn_may_be_over(conn)) {
 		judge_spoken_for(sweep, conn, kernel_is_over(query));
+		return;
+	}
+	if (conn->owner) {
+		conn_set_state(sweep->conns, conn, query->error ? STATE_CLOSE : query->state,
+			       wire_now_ms());
 		return;
 	}
 	if (query->error) {
@@ -81,6 +86,14 @@ static void look(struct sweep *sweep, struct conn *const *conns, unsigned int co
 		judge(sweep, conns[i], &queries[i]);
 }
 
+/* Reset, or shut down from both sides: its process has the descriptor still, and will say so when
+ * it has closed it. */
+static bool is_over_but_open(const struct conn *conn)
+{
+	return conn->owner && !conn_may_be_over(conn) &&
+	       (conn->state == STATE_CLOSE || conn->state == STATE_TIME_WAIT);
+}
+
 /* Is this one to be asked for? A TIME_WAIT is over when its time is, or if all were seen but it. */
 static bool is_suspect(const struct sweep *sweep, struct conn *conn)
 {
@@ -91,7 +104,7 @@ static bool is_suspect(const struct sweep *sweep, struct conn *conn)
 	if (!scope->kernel)
 		return true;
 	if (conn->generation == scope->generation || conn->since_ms >= scope->before_ms ||
-	    !conn_may_be_over(conn))
+	    conn->custody != CUSTODY_NONE || is_over_but_open(conn))
 		return false;
 	return conn->state != STATE_TIME_WAIT || scope->time_wait || conn->owner;
 }

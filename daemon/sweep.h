@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Finds connections that have ended unseen: a survey has not met them, no process speaks for them
  * (or one whose records were lost), and the kernel, asked for this very one, knows nothing of it.
- */
+ * Of one that a process speaks for, it says in which state it is: reset by the peer, a socket is in
+ * no table of the kernel's until it is closed. */
 #ifndef DAEMON_SWEEP_H
 #define DAEMON_SWEEP_H
 

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { WIDTHS_KEPT = 16 };
+
 void top_list_init(struct top_list *list, const struct top_kind *kind)
 {
 	*list = (struct top_list){.kind = kind, .sort = kind->sort};
@@ -71,6 +73,16 @@ static void *cursor_row(const struct top_list *list)
 	return copy ? memcpy(copy, row, list->kind->size) : NULL;
 }
 
+/* Columns do not jump with each digit, but what was wide once is not wide for ever. */
+static void measure(struct top_list *list)
+{
+	if (++list->takes % WIDTHS_KEPT == 0)
+		grid_init(&list->grid, list->kind->columns, list->kind->column_count,
+			  list->kind->cell);
+	for (size_t i = 0; i < list->now.count; i++)
+		grid_want(&list->grid, row_at(list, i));
+}
+
 static void arrange(struct top_list *list)
 {
 	void *row = cursor_row(list);
@@ -118,8 +130,7 @@ void top_list_take(struct top_list *list)
 	list->now = list->coming;
 	list->coming = before;
 	list->coming.count = 0;
-	for (size_t i = 0; i < list->now.count; i++)
-		grid_want(&list->grid, row_at(list, i));
+	measure(list);
 	choose(list);
 	if (row)
 		follow(list, row);

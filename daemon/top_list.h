@@ -36,6 +36,7 @@ struct top_list {
 	bool reverse;
 	char filter[TOP_FILTER_MAX]; /* "": all */
 	size_t cursor, first;	     /* among those shown */
+	unsigned int takes;	     /* how often rows have come */
 };
 
 void top_list_init(struct top_list *list, const struct top_kind *kind);

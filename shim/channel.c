@@ -26,6 +26,9 @@ enum {
 	/* Our number: high, so that the program's descriptors are numbered as without us, but low
 	 * enough that the kernel's table of descriptors, which a fork copies, does not grow. */
 	NUMBER_MAX = 1008,
+	/* A burst of connections while the daemon has no processor; the kernel gives less if wmem_max
+	 * is less. */
+	SEND_BUFFER = 1 << 20,
 };
 
 static _Atomic int number = -1;
@@ -127,6 +130,7 @@ static int move_high(int fd)
 
 static int connect_daemon(void)
 {
+	static const int size = SEND_BUFFER;
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	long fd = raw(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
@@ -134,6 +138,7 @@ static int connect_daemon(void)
 		return -1;
 	/* Before it says a word: a program that closes a low number twice must not hit it. */
 	fd = move_high((int)fd);
+	raw(SYS_setsockopt, fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	strcpy(addr.sun_path, process_socket());
 	if (raw(SYS_connect, fd, &addr, sizeof(addr)) != 0) {
 		raw(SYS_close, fd);

@@ -2,5 +2,15 @@
 check_PROGRAMS += tests/bench/short_conns
 tests_bench_short_conns_SOURCES = tests/bench/short_conns.c
 tests_bench_short_conns_LDADD = -lpthread
-BENCHES += tests/bench/close-first.sh tests/bench/policies.sh tests/bench/system-calls.sh
+check_PROGRAMS += tests/bench/model
+tests_bench_model_SOURCES = tests/bench/model.c
+tests_bench_model_CPPFLAGS = $(AM_CPPFLAGS) $(EVENT_CFLAGS)
+tests_bench_model_LDADD = libdaemon.la libcommon.la $(EVENT_LIBS) -lpthread
+BENCHES += \
+	tests/bench/figures.sh \
+	tests/bench/model.sh \
+	tests/bench/tracking-cpu.sh \
+	tests/bench/close-first.sh \
+	tests/bench/policies.sh \
+	tests/bench/system-calls.sh
 EXTRA_DIST += tests/bench/nginx.sh

@@ -72,7 +72,7 @@ expect "no daemon: how to start one" 3 'systemctl start closeside' ps
 fake_start
 expect "the columns" 0 '^ +PID PROGRAM +UNIT +USER +SHIM +CONNS ESTAB SYN FIN-W CLOSE-W LAST-A LISTEN TIME-W OPEN/S CLOSE/S PEER%$' ps
 expect "a process" 0 '^ *4711 nginx +nginx.service +root +yes +56 +7 +4 +7 +5 +14 +9 +10 +12.3 +1234 +83$' ps
-expect "one that has ended, and a user without a name" 0 '^ *\(42\) old +- +4294967290 no +1000 ' ps
+expect "one that has ended, and a user without a name" 0 '^ *\(42\) old +- +4294967290 - +1000 ' ps
 expect "what is attributed to nobody" 0 '^ +- unknown +- +- +- +13 .* 13 +0.0 +0.5 +-$' ps
 expect "the totals" 0 '^ +- total +- +- +- +1070 +8 ' ps
 expect "the share, what was lost, and how old it is" 0 \

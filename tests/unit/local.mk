@@ -26,6 +26,7 @@ UNIT_TESTS += \
 	tests/unit/test_record \
 	tests/unit/test_shim \
 	tests/unit/test_slots \
+	tests/unit/test_survey \
 	tests/unit/test_tally \
 	tests/unit/test_tcp_state \
 	tests/unit/test_top \
@@ -50,3 +51,6 @@ EXTRA_DIST += tests/unit/unit.h
 
 # Programs without an LDADD of their own, that is the unit tests, are linked with:
 LDADD = libdaemon.la libcommon.la $(CMOCKA_LIBS)
+
+tests_unit_test_survey_CPPFLAGS = $(AM_CPPFLAGS) $(EVENT_CFLAGS)
+tests_unit_test_survey_LDADD = $(LDADD) $(EVENT_LIBS) -lpthread

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/conn.h"
+#include "daemon/proc.h"
 
 #include <limits.h>
+#include <malloc.h>
 #include <stdbool.h>
 #include <sys/socket.h>
 
@@ -225,7 +227,57 @@ static void a_walk_survives_removals(void **state)
 	conn_walk_end(fixture->conns, &walk);
 }
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+static size_t allocated(void)
+{
+	return 0; /* the sanitizer's malloc says nothing */
+}
+#else
+static size_t allocated(void)
+{
+	struct mallinfo2 info = mallinfo2();
+
+	return info.uordblks + info.hblkhd;
+}
+#endif
+
+static void each_takes_at_most_256_bytes(void **state)
+{
+	enum { MANY = 100000 };
+	struct fixture *fixture = *state;
+	struct conns *conns = conns_new(MANY, MANY, NULL);
+	struct wire_record record = record_of(1);
+	size_t before = allocated();
+	bool opened;
+
+	for (uint64_t cookie = 1; cookie <= MANY; cookie++) {
+		record.cookie = cookie * 3;
+		conn_open(conns, &fixture->parent, &record, (struct account){0, 0}, 1, &opened);
+	}
+	assert_int_equal(conns_count(conns), MANY);
+	assert_true(allocated() - before <= MANY * 256);
+	assert_true(sizeof(struct conn) + 16 <= 256);
+	conn_owner_gone(conns, &fixture->parent, UINT_MAX);
+	conns_free(conns);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+static void rates_never_run_backwards(void **state)
+{
+	struct census census = {.opens = 100};
+
+	(void)state;
+	for (int i = 0; i < 100; i++, census.opens += 50)
+		census_tick(&census, 1000);
+	assert_true(census.opens_s > 49 && census.opens_s < 51);
+	census.opens -= 60; /* they have found their owner */
+	census_tick(&census, 1000);
+	assert_true(census.opens_s >= 0 && census.opens_s < 50);
+	for (int i = 0; i < 100; i++)
+		census_tick(&census, 1000);
+	assert_true(census.opens_s == 0);
+}
 
 int main(void)
 {
@@ -240,6 +292,8 @@ int main(void)
 		TEST(what_is_in_custody_outlives_its_session),
 		TEST(the_other_end_is_found_where_it_closes_itself),
 		TEST(a_walk_survives_removals),
+		TEST(rates_never_run_backwards),
+		TEST(each_takes_at_most_256_bytes),
 	};
 
 	return cmocka_run_group_tests_name("conn", tests, NULL, NULL);

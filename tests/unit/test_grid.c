@@ -204,6 +204,7 @@ static void cells(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		expect_cell(&row, rows[i].column, rows[i].text);
 	expect_cell(&ended, PS_PID, "(7)");
+	expect_cell(&ended, PS_SHIM, "-");
 	expect_cell(&ended, PS_PEER, "-");
 	expect_cell(&ended, PS_USER, "-");
 	expect_cell(&nobody, PS_PID, "-");

@@ -321,7 +321,7 @@ static uint32_t lost_early;
 /* The queue is short, and there is no page yet to count in. */
 static void more_than_the_channel_takes_before_the_welcome(void **state)
 {
-	enum { ROUNDS_EARLY = 500, RECORDS = 4 };
+	enum { ROUNDS_EARLY = 4000, RECORDS = 4 };
 	struct wire_record record;
 	uint32_t seen = 0;
 	int fd;

@@ -269,6 +269,24 @@ static void keys_pause_delay_help(void **state)
 	assert_true(top->quit);
 }
 
+/* What one wide name took from the others is given back. */
+static void widths(void **state)
+{
+	static const char wide[] = "[{\"type\":\"process\",\"pid\":1,\"opens_s\":1e30}]";
+	struct top *top = *state;
+
+	feed(top, wide);
+	look(top, 80, 24);
+	assert_null(strstr(shown.text[4], "PEER%"));
+	feed(top, some);
+	look(top, 80, 24);
+	assert_null(strstr(shown.text[4], "PEER%"));
+	for (int i = 0; i < 20; i++)
+		feed(top, some);
+	look(top, 80, 24);
+	expect_line(4, "PEER%");
+}
+
 static void keys_inside(void **state)
 {
 	static const char conns[] =
@@ -404,6 +422,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(keys_inside, begin, end),
 		cmocka_unit_test_setup_teardown(too_many_connections, begin, end),
 		cmocka_unit_test_setup_teardown(sizes, begin, end),
+		cmocka_unit_test_setup_teardown(widths, begin, end),
 		cmocka_unit_test(delays),
 		cmocka_unit_test(key_table),
 	};

@@ -2,6 +2,8 @@
 # that they need go to check_PROGRAMS, files that they read to EXTRA_DIST. The longest come first.
 WIRE_TESTS += \
 	tests/wire/test-pool.sh \
+	tests/wire/test-attribution.sh \
+	tests/wire/test-agreement.sh \
 	tests/wire/test-doctor-closing.sh \
 	tests/wire/test-daemon-dies.sh \
 	tests/wire/test-matrix.sh \
@@ -36,6 +38,7 @@ WIRE_TESTS += \
 	tests/wire/test-options.sh \
 	tests/wire/test-selectors.sh \
 	tests/wire/test-client-leaves.sh \
+	tests/wire/test-watch-rate.sh \
 	tests/wire/test-self.sh \
 	tests/wire/test-report.sh \
 	tests/wire/test-missed.sh \
@@ -47,8 +50,10 @@ WIRE_TESTS += \
 	tests/wire/test-demo.sh \
 	tests/wire/test-close-cost.sh
 
-check_PROGRAMS += tests/wire/closes
+check_PROGRAMS += tests/wire/closes tests/wire/crowd
 tests_wire_closes_SOURCES = tests/wire/closes.c
+tests_wire_crowd_SOURCES = tests/wire/crowd.c
+tests_wire_crowd_LDADD =
 
 # Also run against a daemon with sanitizers, the shim without: floods.
 WIRE_SAMPLE = \
@@ -85,10 +90,12 @@ WIRE_SANITIZED = \
 	tests/wire/test-options.sh \
 	tests/wire/test-report.sh \
 	tests/wire/test-filter.sh \
+	tests/wire/test-ps.sh \
 	tests/wire/test-eof-readers.sh
 
 EXTRA_DIST += \
 	tests/wire/lib.sh tests/wire/servers.sh tests/wire/clients.sh \
 	tests/wire/conns.awk tests/wire/actor.py tests/wire/client.py tests/wire/ctl.py \
 	tests/wire/fetch.mjs tests/wire/load.py tests/wire/pool.py \
-	tests/wire/doctor-lib.sh tests/wire/hostile.py tests/wire/hostile-lib.sh tests/wire/attack.py
+	tests/wire/doctor-lib.sh tests/wire/hostile.py tests/wire/hostile-lib.sh tests/wire/attack.py \
+	tests/wire/walk.py tests/wire/watch_rate.py

@@ -63,8 +63,15 @@ steer a
 actor_serve leaks 8001 line hold
 actor_serve busy 8002 line send:100 close
 actor_serve web 8003 line send:100 close
+actor_serve listens 8005 line
 plain
 actor_serve alone 8004 line hold
+start_listening a changed 8006 "$python" -c '
+import os, signal, socket
+os.setgid(65534)
+os.setuid(65534)
+listener = socket.create_server(("", 8006))
+signal.pause()'
 start b holds "$python" "$wire_dir/actor.py" connect "$A4" 8004 12 --together text:hello hold
 actor_connect "$A4" 8001 15 text:hello close >/dev/null
 actor_connect "$A4" 8002 30 text:hello eof close >/dev/null
@@ -77,6 +84,10 @@ at_least 1 "$(ctl a status custody.peer)" "for it was steered"
 same "a program without the shim" "${pid_of[alone]}" 8004 ESTABLISHED 12
 is "true false" "$(ps -f jsonl | jq -r --argjson leaks "${pid_of[leaks]}" --argjson alone "${pid_of[alone]}" \
 	'select(.pid == $leaks or .pid == $alone) | .shim' | sort -r | xargs)" "which is told from those with it"
+wait_for 20 has "${pid_of[listens]}" LISTEN 1
+is "true 0" "$(ps -f json "${pid_of[listens]}" | jq -r '.ps[0] | "\(.shim) \(.conns)"')" "also one that only listens"
+wait_for 20 has "${pid_of[changed]}" LISTEN 1
+is 65534 "$(ps -f json "${pid_of[changed]}" | jq '.ps[0].uid')" "one that has changed its user"
 is "0 30" "$(ps -f json "${pid_of[busy]}" | jq -r '.ps[0] | "\(.closes.peer) \(.closes.us)"')" "who closed first"
 is "10 0" "$(ps -f json "${pid_of[web]}" | jq -r '.ps[0] | "\(.closes.peer) \(.closes.us)"')" "and with the policy"
 
@@ -144,4 +155,28 @@ daemon_restart a
 eventually "top: another daemon, the same screen" "^ *${pid_of[leaks]} .* yes +1[56] .* 15 "
 "${tmux[@]}" send-keys q
 eventually "top: q quits" "Pane is dead \(status 0"
+
+# --- a daemon that may do nothing: what it does not see is said, the rest is shown ---
+
+closesided_of_root=$closesided
+printf '#!/bin/sh\nexec setpriv --reuid=65534 --regid=65534 --clear-groups %s "$@"\n' "$closesided" \
+	>"$dir/closesided"
+chmod 755 "$dir/closesided"
+chmod 777 "$dir"
+closesided=$dir/closesided
+daemon_start a none <<-END
+	policy web { local-port = 8003 }
+END
+closesided=$closesided_of_root
+socket=$dir/none.socket
+steer none
+actor_serve modest 8007 line hold
+actor_connect "$A4" 8007 5 text:hello close >/dev/null
+wait_for 20 has "${pid_of[modest]}" CLOSE_WAIT 5
+ps >"$dir/ps.out" 2>"$dir/ps.err"
+note "$(cat "$dir/ps.out" "$dir/ps.err")"
+is "5 yes" "$(row "${pid_of[modest]}" | awk '{ print $(NF - 6), $5 }')" "a daemon without rights: a program with the shim"
+is "3" "$(grep -cE '^closeside: the daemon lacks CAP_(NET_ADMIN|SYS_PTRACE|DAC_READ_SEARCH): ' "$dir/ps.err")" \
+	"and what it lacks is said by name"
+is "3" "$(ps -f json 2>/dev/null | jq '.total.missing | length')" "in JSON too"
 finish
