@@ -32,6 +32,7 @@ enum {
 	SURVEY_MAX_SHARE = 50, /* is no more than so */
 	FRESH_MS = 200,	       /* what is younger is fresh enough for who asks */
 	FRESH_SHARE = 20,
+	ROUND_MS = 2000,	  /* then who waits is answered with what is known */
 	TIME_WAIT_MS = 60000,	  /* TCP_TIMEWAIT_LEN, */
 	TIME_WAIT_LATE_MS = 6000, /* and how late the kernel's timer may be */
 	TIME_WAIT_FEW = 8192,
@@ -64,13 +65,14 @@ struct follow {
 	struct survey *survey;
 	struct sweep *sweep;
 	struct event expire, opened;
-	enum { IDLE, DUMPING, SWEEPING, HOLDERS, NAMESPACES } phase;
+	enum { IDLE, DUMPING, SWEEPING, HOLDERS, NAMESPACES, CHECKING } phase;
 	struct followed all[NETNS_MAX]; /* the first is our own */
 	unsigned int at;		/* the one that the round is at */
 	uint8_t generation;
 	unsigned int what; /* of the dump under way */
-	uint64_t began_ms, ended_ms, namespaces_ms;
-	uint64_t took_us; /* the dumps of the last round: whose the new ones are, is asked once */
+	uint64_t began_ms, ended_ms, namespaces_ms, checked_ms;
+	uint64_t round_ms; /* when the last round began */
+	uint64_t took_us;  /* the dumps of the last round: whose the new ones are, is asked once */
 	uint64_t dumps_us, round_us; /* of this one up to now, and all of it */
 	bool first;
 	struct wanted *wanted;
@@ -389,10 +391,39 @@ static void sweep_gone(struct follow *follow)
 	finish(follow);
 }
 
+static void begin(struct follow *follow);
+
+/* Between surveys that are far apart: what a process spoke of and may be over, in each namespace
+ * from here on. */
+static void check(struct follow *follow, unsigned int from)
+{
+	for (follow->at = from; follow->at < NETNS_MAX; follow->at++)
+		if (follow->all[follow->at].ns && !follow->all[follow->at].gone) {
+			struct sweep_scope scope = {
+				.kernel = current(follow)->lookup,
+				.netns = current(follow)->index,
+				.before_ms = wire_now_ms(),
+				.no_survey = true,
+			};
+
+			follow->phase = CHECKING;
+			sweep_begin(follow->sweep, &scope, follow->waiters != NULL);
+			return;
+		}
+	follow->phase = IDLE;
+	follow->checked_ms = wire_now_ms();
+	if (follow->waiters)
+		begin(follow);
+}
+
 static void on_swept(void *arg)
 {
 	struct follow *follow = arg;
 
+	if (follow->phase == CHECKING) {
+		check(follow, follow->at + 1);
+		return;
+	}
 	if (!follow->all[follow->at].gone) {
 		go_on(follow, follow->at + 1);
 		return;
@@ -453,6 +484,7 @@ static void begin(struct follow *follow)
 	if (++follow->generation == 0)
 		follow->generation = 1;
 	follow->round_us = follow->dumps_us = 0;
+	follow->round_ms = wire_now_ms();
 	follow->listener_count = follow->unaccepted_count = 0;
 	forget_wanted(follow);
 	go_on(follow, 0);
@@ -633,10 +665,26 @@ static void on_expire(evutil_socket_t fd, short what, void *arg)
 	evtimer_add(&follow->expire, &next);
 }
 
+/* Nobody is to wait for what takes so long. */
+static void answer_late(struct follow *follow)
+{
+	survey_interrupt(follow->survey);
+	if (follow->first)
+		return; /* but there is nothing yet */
+	tell_waiters(follow);
+}
+
 void follow_tick(struct follow *follow, uint64_t now_ms)
 {
-	if (follow->phase == IDLE && (follow->first || is_due(follow, now_ms)))
+	if (follow->phase != IDLE) {
+		if (now_ms - follow->round_ms >= ROUND_MS)
+			answer_late(follow);
+		return;
+	}
+	if (follow->first || is_due(follow, now_ms))
 		begin(follow);
+	else if (now_ms - larger(follow->ended_ms, follow->checked_ms) >= SURVEY_MS)
+		check(follow, 0);
 }
 
 /* --- life ------------------------------------------------------------------------------------- */

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 enum {
+	INTERRUPT = SIGUSR2,
 	PIECE = 256,	 /* sockets */
 	PIECES_MAX = 64, /* that wait for the loop; then the thread waits */
 	PIECES_AT_ONCE = 8,
@@ -376,6 +377,12 @@ bool survey_is_busy(const struct survey *survey)
 	return survey->busy;
 }
 
+void survey_interrupt(struct survey *survey)
+{
+	if (survey->busy)
+		pthread_kill(survey->thread, INTERRUPT);
+}
+
 static void begin(struct survey *survey, enum job job)
 {
 	survey->busy = true;
@@ -405,13 +412,22 @@ void survey_holders(struct survey *survey, uint64_t *inodes, unsigned int count)
 	begin(survey, JOB_HOLDERS);
 }
 
-/* Signals are the loop's. */
+/* That it came is enough. */
+static void on_interrupt(int number)
+{
+	(void)number;
+}
+
+/* The other signals are the loop's. */
 static int start_thread(struct survey *survey)
 {
+	static const struct sigaction action = {.sa_handler = on_interrupt};
 	sigset_t all, old;
 	int error;
 
+	sigaction(INTERRUPT, &action, NULL);
 	sigfillset(&all);
+	sigdelset(&all, INTERRUPT);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	error = pthread_create(&survey->thread, NULL, run, survey);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);

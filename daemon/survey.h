@@ -33,6 +33,9 @@ struct survey *survey_new(struct event_base *base, const struct survey_calls *ca
 void survey_free(struct survey *survey);
 
 bool survey_is_busy(const struct survey *survey);
+/* It takes too long. Whoever closes a descriptor that we look at leaves the close to us, and may
+ * have set SO_LINGER: a signal ends that. */
+void survey_interrupt(struct survey *survey);
 /* Begins a job; not while another is under way. what: of enum kernel_dump_what. The kernel's
  * socket is the thread's until done(). */
 void survey_dump(struct survey *survey, struct kernel *kernel, unsigned int what);

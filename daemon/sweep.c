@@ -103,6 +103,8 @@ static bool is_suspect(const struct sweep *sweep, struct conn *conn)
 		return false;
 	if (!scope->kernel)
 		return true;
+	if (scope->no_survey)
+		return conn->owner && conn_may_be_over(conn);
 	if (conn->generation == scope->generation || conn->since_ms >= scope->before_ms ||
 	    conn->custody != CUSTODY_NONE || is_over_but_open(conn))
 		return false;

@@ -32,6 +32,7 @@ struct sweep_scope {
 	uint8_t generation; /* what the survey has met */
 	uint64_t before_ms; /* what was so before the survey began */
 	bool time_wait;	    /* it has seen all TIME_WAITs as well */
+	bool no_survey;	    /* none was made: only what a process has spoken of */
 };
 
 /* Not while one is under way. soon: somebody waits. */

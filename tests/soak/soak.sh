@@ -59,6 +59,8 @@ rested() {
 daemons_start() {
 	"$soak" config >"$dir/forwards.conf"
 	"$soak" config backwards >"$dir/backwards.conf"
+	only_own_namespace "$dir/forwards.conf"
+	only_own_namespace "$dir/backwards.conf"
 	export ASAN_OPTIONS=${ASAN_OPTIONS:-}:quarantine_size_mb=4
 	daemon_start a <"$dir/forwards.conf"
 	daemon_start b <"$dir/forwards.conf"
@@ -328,12 +330,20 @@ pages_of() {
 	grep -c "$2" "/proc/$1/maps"
 }
 
+# net NAME KB: without what a daemon has of connections that it follows, most of them TIME_WAITs
+net() {
+	local tracked=0
+	case $1 in daemon-*) tracked=$(ctl "${1#daemon-}" status tracked) ;; esac
+	echo $(($2 - tracked * 288 / 1024))
+}
+
 # measure before|between|after: NAME FDS RSS ANONYMOUS MAPS POLICY-PAGES SESSION-PAGES, at rest
 measure() {
 	local name pid
 	wait_for 10 no_daemon_busy
 	processes | while read -r name pid; do
-		echo "$name $(fds_of "$pid" "$name") $(memory "$pid" Rss) $(memory "$pid" Anonymous)" \
+		echo "$name $(fds_of "$pid" "$name") $(net "$name" "$(memory "$pid" Rss)")" \
+			"$(net "$name" "$(memory "$pid" Anonymous)")" \
 			"$(wc -l <"/proc/$pid/maps")" "$(pages_of "$pid" '\.policy')" \
 			"$(pages_of "$pid" 'memfd:closeside')"
 	done >"$dir/$1.measure"

@@ -41,9 +41,11 @@ doctor() {
 	doctor_status=$?
 }
 
+# finds ID [LEVEL]
 finds() {
 	doctor
-	grep -q "\"id\":\"$1\"" "$dir/doctor.jsonl"
+	jq -c "select(.id == \"$1\" and (\"${2:-}\" == \"\" or .level == \"${2:-}\"))" "$dir/doctor.jsonl" |
+		grep -q .
 }
 
 finds_not() {
@@ -64,7 +66,7 @@ verdict_of() {
 # judged ID PROGRAM PID LEAST EVIDENCE: waits for it. PID - is any, EVIDENCE a regular expression.
 judged() {
 	local id=$1 program=$2 pid=$3 least=$4 evidence=$5
-	if ! wait_for 30 finds "$id"; then
+	if ! wait_for 30 finds "$id" fault; then
 		not_ok "$id: is found" "$(cat "$dir/doctor.jsonl" "$dir/doctor.err")"
 		note "$(in_ns a ss -Htan | awk '{ print $1 }' | sort | uniq -c)"
 		return
