@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 enum {
-	TICK_MS = 200,
+	TICK_MS = 400,
 	/* In ticks of our own, so that a pause of ours (a suspended machine) is not the loop's. */
 	STALE_TICKS = 5,
 	START_TICKS = 25, /* before its first beat */
