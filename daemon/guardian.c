@@ -25,8 +25,8 @@
 enum {
 	TICK_MS = 400,
 	/* In ticks of our own, so that a pause of ours (a suspended machine) is not the loop's. */
-	STALE_TICKS = 5,
-	START_TICKS = 25, /* before its first beat */
+	STALE_TICKS = 3,
+	START_TICKS = 13, /* before its first beat */
 	STOP_MS = 4000,	  /* for ending custody, before SIGKILL */
 	GOOD_LIFE_MS = 5000,
 	ABANDONED_MAX = 8,
