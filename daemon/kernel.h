@@ -64,8 +64,8 @@ typedef bool kernel_taker(const struct kernel_socket *socket, void *arg);
 int kernel_dump(struct kernel *kernel, unsigned int what, kernel_taker *take, void *arg);
 
 /* The multicast of sock_diag(7): a full socket was freed. So it is for each that ends, and for each
- * that goes on as a TIME_WAIT. Needs CAP_NET_ADMIN. fd as above. NULL with
- * errno. */
+ * that goes on as a TIME_WAIT. Takes CAP_NET_ADMIN on most kernels (6.18 lets anybody join). fd as
+ * above. NULL with errno. */
 struct kernel *kernel_open_destroyed(int fd);
 int kernel_fd(const struct kernel *kernel);
 /* What has come, without waiting, at most max messages or so. Returns how many; -1: some were lost,
