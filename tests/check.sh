@@ -10,6 +10,7 @@ src=$PWD
 out=$src/build-check
 passed=0 failed=0 skipped=0
 jobs=$(nproc)
+waiting=$((jobs + 1)) # of scripts that mostly wait
 only=()
 
 say() # RESULT WHAT SECONDS
@@ -75,7 +76,7 @@ could_not_run() # NAME WHY
 test_step()
 {
 	local name=$1 dir=$out/$2 lists=$3 start=$SECONDS log="$out/log/${1// /-}.log"
-	local tests list p f s status
+	local tests list p f s status at_once
 
 	shift 3
 	tests=$(for list in $lists; do make -s -C "$dir" "print-$list"; done 2>/dev/null | tr '\n' ' ')
@@ -84,7 +85,8 @@ test_step()
 		return 1
 	fi
 	find "$dir" -name '*.trs' -delete
-	env "$@" make -C "$dir" -k -j "$jobs" check TESTS="$tests" 2>&1 </dev/null | tee "$log" |
+	case $lists in *WIRE* | *SHIM*) at_once=$waiting ;; *) at_once=$jobs ;; esac
+	env "$@" make -C "$dir" -k -j "$at_once" check TESTS="$tests" 2>&1 </dev/null | tee "$log" |
 		grep --line-buffered -E '^(FAIL|SKIP) |^[0-9]+ passed: ' | sed -u 's/^/      /'
 	status=${PIPESTATUS[0]}
 	if [ "$status" -ne 0 ]; then

@@ -4,6 +4,7 @@ CONF_TESTS =
 CLI_TESTS =
 FUZZ_TESTS =
 WIRE_TESTS =
+WIRE_SANITIZED =
 SHIM_TESTS =
 SUITE_TESTS =
 LINT_TESTS =
@@ -13,8 +14,8 @@ include tests/unit/local.mk
 include tests/conf/local.mk
 include tests/cli/local.mk
 include tests/fuzz/local.mk
-include tests/wire/local.mk
 include tests/soak/local.mk
+include tests/wire/local.mk
 include tests/shim/local.mk
 include tests/suites/local.mk
 include tests/lint/local.mk

@@ -1,4 +1,4 @@
-# Real programs in network namespaces of their own; one or two of them run at a time. C programs
+# Real programs in network namespaces of their own; a few of them run at a time. C programs
 # that they need go to check_PROGRAMS, files that they read to EXTRA_DIST. The longest come first.
 WIRE_TESTS += \
 	tests/wire/test-pool.sh \
@@ -66,7 +66,7 @@ WIRE_SAMPLE = \
 
 # Also run with sanitizers in the daemon, the CLI and the shim, which is preloaded after gcc's
 # libasan. Not those with curl, which hangs with libasan alone, nor those that count time or floods.
-WIRE_SANITIZED = \
+WIRE_SANITIZED += \
 	tests/wire/test-daemon-dies.sh \
 	tests/wire/test-matrix.sh \
 	tests/wire/test-shutdown-kinds.sh \
@@ -74,10 +74,7 @@ WIRE_SANITIZED = \
 	tests/wire/test-fork.sh \
 	tests/wire/test-time-wait-none.sh \
 	tests/wire/test-half-close.sh \
-	tests/wire/test-doctor-closing.sh \
 	tests/wire/test-doctor-leak.sh \
-	tests/wire/test-doctor-peers.sh \
-	tests/wire/test-doctor-ports.sh \
 	tests/wire/test-doctor-queues.sh \
 	tests/wire/test-keys.sh \
 	tests/wire/test-selectors.sh \
