@@ -76,6 +76,7 @@ struct follow {
 	uint64_t dumps_us, round_us; /* of this one up to now, and all of it */
 	bool first;
 	struct wanted *wanted;
+	bool wants_listener;  /* one of them is: the shim does not speak of those */
 	uint64_t *unaccepted; /* cookies */
 	unsigned int unaccepted_count;
 	uint64_t *listeners; /* cookies */
@@ -109,6 +110,7 @@ static void want_holder(struct follow *follow, struct conn *conn, uint64_t inode
 	if (!wanted)
 		return;
 	conn->asked++;
+	follow->wants_listener |= conn->state == STATE_LISTEN;
 	wanted->inode = inode;
 	wanted->cookie = conn->cookie;
 	HASH_ADD(hh, follow->wanted, inode, sizeof(wanted->inode), wanted);
@@ -309,7 +311,8 @@ static void look_for_namespaces(struct follow *follow)
 
 static void ask_for_holders(struct follow *follow)
 {
-	unsigned int count = HASH_COUNT(follow->wanted), i = 0;
+	unsigned int count = HASH_COUNT(follow->wanted), i = 0, spare_count = 0;
+	pid_t *spare = NULL;
 	uint64_t *inodes = count ? malloc(count * sizeof(inodes[0])) : NULL;
 	struct wanted *wanted;
 
@@ -320,7 +323,9 @@ static void ask_for_holders(struct follow *follow)
 	for (wanted = follow->wanted; wanted; wanted = wanted->hh.next)
 		inodes[i++] = wanted->inode;
 	follow->phase = HOLDERS;
-	survey_holders(follow->survey, inodes, count);
+	if (!follow->wants_listener)
+		spare = procs_with_sessions(conns_procs(follow->parts.conns), &spare_count);
+	survey_holders(follow->survey, inodes, count, spare, spare_count);
 }
 
 /* Somebody waits, and a few TIME_WAITs are seen in a moment: some may have been replaced by new
@@ -486,6 +491,7 @@ static void begin(struct follow *follow)
 	follow->round_us = follow->dumps_us = 0;
 	follow->round_ms = wire_now_ms();
 	follow->listener_count = follow->unaccepted_count = 0;
+	follow->wants_listener = false;
 	forget_wanted(follow);
 	go_on(follow, 0);
 }

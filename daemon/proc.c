@@ -124,6 +124,18 @@ void procs_tick(struct procs *procs, unsigned int elapsed_ms)
 		census_tick(&proc->census, elapsed_ms);
 }
 
+pid_t *procs_with_sessions(const struct procs *procs, unsigned int *count)
+{
+	pid_t *pids = calloc(HASH_COUNT(procs->by_key) + 1, sizeof(pids[0]));
+	const struct proc *proc;
+
+	*count = 0;
+	for (proc = procs->by_key; proc && pids; proc = proc->hh.next)
+		if (proc->sessions)
+			pids[(*count)++] = proc->process.pid;
+	return pids;
+}
+
 void proc_walk_begin(struct procs *procs, struct proc_walk *walk)
 {
 	walk->next = procs->by_key;

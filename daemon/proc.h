@@ -57,6 +57,9 @@ uint64_t census_closes(const struct census *census);
 /* Of all states but LISTEN. */
 uint32_t census_conns(const struct census *census);
 
+/* Those that speak for themselves: an array that is the caller's to free(), or NULL. */
+pid_t *procs_with_sessions(const struct procs *procs, unsigned int *count);
+
 /* A walk over all that survives removals between its steps. */
 struct proc_walk {
 	struct proc *next;

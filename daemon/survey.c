@@ -49,6 +49,8 @@ struct survey {
 	uint64_t *inodes;
 	bool *is_found; /* of each */
 	unsigned int inode_count, found;
+	pid_t *spare; /* not to be looked at */
+	unsigned int spare_count;
 	struct piece *filling;
 	/* Shared, under the lock: */
 	pthread_mutex_t lock;
@@ -206,6 +208,14 @@ static void look_at_process(struct survey *survey, pid_t pid)
 	closedir(fds);
 }
 
+static bool is_spared(const struct survey *survey, pid_t pid)
+{
+	for (unsigned int i = 0; i < survey->spare_count; i++)
+		if (survey->spare[i] == pid)
+			return true;
+	return false;
+}
+
 /* Lower numbers first: mostly those who began it, before those that they forked. */
 static void look_at_processes(struct survey *survey)
 {
@@ -219,7 +229,7 @@ static void look_at_processes(struct survey *survey)
 	       (entry = readdir(proc))) {
 		int pid = atoi(entry->d_name);
 
-		if (pid > 0 && pid != getpid())
+		if (pid > 0 && pid != getpid() && !is_spared(survey, (pid_t)pid))
 			look_at_process(survey, (pid_t)pid);
 		if (is_to_quit(survey))
 			break;
@@ -275,6 +285,8 @@ static void do_job(struct survey *survey, enum job job)
 		look_at_processes(survey);
 		free(survey->inodes);
 		survey->inodes = NULL;
+		free(survey->spare);
+		survey->spare = NULL;
 	}
 	pthread_mutex_lock(&survey->lock);
 	if (survey->job != JOB_QUIT)
@@ -405,10 +417,13 @@ void survey_namespaces(struct survey *survey)
 	begin(survey, JOB_NAMESPACES);
 }
 
-void survey_holders(struct survey *survey, uint64_t *inodes, unsigned int count)
+void survey_holders(struct survey *survey, uint64_t *inodes, unsigned int count, pid_t *spare,
+		    unsigned int spare_count)
 {
 	survey->inodes = inodes;
 	survey->inode_count = count;
+	survey->spare = spare;
+	survey->spare_count = spare_count;
 	begin(survey, JOB_HOLDERS);
 }
 
@@ -479,5 +494,6 @@ void survey_free(struct survey *survey)
 	pthread_mutex_destroy(&survey->lock);
 	pthread_cond_destroy(&survey->changed);
 	free(survey->inodes);
+	free(survey->spare);
 	free(survey);
 }

@@ -41,7 +41,10 @@ void survey_interrupt(struct survey *survey);
 void survey_dump(struct survey *survey, struct kernel *kernel, unsigned int what);
 /* The network namespaces of all processes. */
 void survey_namespaces(struct survey *survey);
-/* inodes: count of them; they become the survey's. */
-void survey_holders(struct survey *survey, uint64_t *inodes, unsigned int count);
+/* inodes: count of them. spare: processes that are not to be looked at (a look holds a descriptor
+ * for a moment, and a program that closes it meanwhile may hear of it from its epoll sets). Both
+ * become the survey's. */
+void survey_holders(struct survey *survey, uint64_t *inodes, unsigned int count, pid_t *spare,
+		    unsigned int spare_count);
 
 #endif

@@ -185,7 +185,7 @@ static void an_inode_has_its_holder(void **state)
 
 	assert_int_equal(fstat(found->fd[SERVER], &st), 0);
 	inodes[0] = st.st_ino;
-	survey_holders(found->survey, inodes, 1);
+	survey_holders(found->survey, inodes, 1, NULL, 0);
 	finish(found);
 	assert_int_equal(found->held, 1);
 	assert_int_equal(found->inode, st.st_ino);
@@ -203,7 +203,7 @@ static void it_ends_while_it_is_at_work(void **state)
 
 		assert_non_null(survey);
 		if (round % 2) {
-			survey_holders(survey, inodes, 1);
+			survey_holders(survey, inodes, 1, NULL, 0);
 		} else {
 			survey_dump(survey, found->kernel, KERNEL_LIVE);
 			free(inodes);
