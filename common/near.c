@@ -34,3 +34,13 @@ unsigned int near_limit(size_t len)
 {
 	return len < 4 ? 2 : 4;
 }
+
+bool near_improves(unsigned int *best, const char *a, size_t a_len, const char *b)
+{
+	unsigned int distance = near_distance(a, a_len, b);
+
+	if (distance >= *best)
+		return false;
+	*best = distance;
+	return true;
+}

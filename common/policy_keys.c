@@ -463,14 +463,9 @@ const char *policy_key_near(const char *name, size_t len)
 	unsigned int best = near_limit(len);
 	const char *near = NULL;
 
-	for (size_t i = 0; i < policy_key_count; i++) {
-		unsigned int d = near_distance(name, len, policy_keys[i].name);
-
-		if (d < best) {
-			best = d;
+	for (size_t i = 0; i < policy_key_count; i++)
+		if (near_improves(&best, name, len, policy_keys[i].name))
 			near = policy_keys[i].name;
-		}
-	}
 	return near;
 }
 

@@ -75,14 +75,9 @@ const struct explanation *explain_near(const char *text)
 	squeeze(text, word);
 	best = near_limit(strlen(word));
 	for (size_t i = 0; strlen(text) < WORD_MAX && i < explanation_count; i++) {
-		unsigned int distance;
-
 		squeeze(explanations[i].word, other);
-		distance = near_distance(word, strlen(word), other);
-		if (distance < best) {
-			best = distance;
+		if (near_improves(&best, word, strlen(word), other))
 			near = &explanations[i];
-		}
 	}
 	return near;
 }

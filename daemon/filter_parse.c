@@ -51,14 +51,9 @@ static const char *near_key(const char *word, size_t len)
 	unsigned int best = near_limit(len);
 	const char *near = NULL;
 
-	for (size_t i = 0; i < filter_key_count; i++) {
-		unsigned int distance = near_distance(word, len, filter_keys[i].word);
-
-		if (distance < best) {
-			best = distance;
+	for (size_t i = 0; i < filter_key_count; i++)
+		if (near_improves(&best, word, len, filter_keys[i].word))
 			near = filter_keys[i].word;
-		}
-	}
 	return near;
 }
 

@@ -71,16 +71,6 @@ void proc_put(struct procs *procs, struct proc *proc)
 	free(proc);
 }
 
-struct proc *proc_find(const struct procs *procs, pid_t pid)
-{
-	struct proc *proc, *found = NULL;
-
-	for (proc = procs->by_key; proc; proc = proc->hh.next)
-		if (proc->key.pid == pid && (!found || proc->key.start > found->key.start))
-			found = proc;
-	return found;
-}
-
 uint64_t census_closes(const struct census *census)
 {
 	uint64_t closes = 0;

@@ -47,8 +47,6 @@ struct proc *proc_get(struct procs *procs, const struct process *process);
 struct proc *proc_ref(struct proc *proc);
 /* proc may be NULL. */
 void proc_put(struct procs *procs, struct proc *proc);
-/* NULL: none has this pid. Of several, the one that started last. */
-struct proc *proc_find(const struct procs *procs, pid_t pid);
 
 /* Every second or so: the rates. */
 void procs_tick(struct procs *procs, unsigned int elapsed_ms);

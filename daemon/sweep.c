@@ -160,11 +160,6 @@ void sweep_hurry(struct sweep *sweep)
 	arm(sweep);
 }
 
-bool sweep_is_busy(const struct sweep *sweep)
-{
-	return sweep->walking;
-}
-
 struct sweep *sweep_new(struct event_base *base, struct conns *conns, struct book *book,
 			const struct sweep_calls *calls, void *arg)
 {

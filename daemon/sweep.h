@@ -37,7 +37,6 @@ struct sweep_scope {
 
 /* Not while one is under way. soon: somebody waits. */
 void sweep_begin(struct sweep *sweep, const struct sweep_scope *scope, bool soon);
-bool sweep_is_busy(const struct sweep *sweep);
 /* Somebody waits for the one that is under way, if one is. */
 void sweep_hurry(struct sweep *sweep);
 

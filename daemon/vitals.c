@@ -149,11 +149,6 @@ void vitals_each_listener(const struct vitals *vitals,
 			return;
 }
 
-unsigned int vitals_listener_count(const struct vitals *vitals)
-{
-	return HASH_COUNT(vitals->listeners);
-}
-
 /* --- looking ---------------------------------------------------------------------------------- */
 
 static void look(struct vitals *vitals, uint64_t now_ms, bool is_new)

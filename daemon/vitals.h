@@ -44,7 +44,6 @@ int64_t vitals_at_least_since(const struct vitals *vitals, enum probe_counter co
 void vitals_each_listener(const struct vitals *vitals,
 			  bool (*take)(const struct vitals_listener *listener, void *arg),
 			  void *arg);
-unsigned int vitals_listener_count(const struct vitals *vitals);
 
 /* What a look saw; what vitals_tick() and vitals_refresh() are made of. */
 void vitals_take_counters(struct vitals *vitals, const uint64_t counters[PROBE_COUNTER_COUNT],
