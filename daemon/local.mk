@@ -3,6 +3,7 @@
 noinst_LTLIBRARIES += libconfig.la libcli.la libdaemon.la
 libdaemon_la_SOURCES = \
 	daemon/adopt.c daemon/adopt.h \
+	daemon/balance.h \
 	daemon/caps.c daemon/caps.h \
 	daemon/closer.c daemon/closer.h \
 	daemon/conn.c daemon/conn.h \
@@ -50,9 +51,11 @@ libdaemon_la_SOURCES = \
 	daemon/retire.c daemon/retire.h \
 	daemon/self.c daemon/self.h \
 	daemon/session.c daemon/session.h \
+	daemon/setter.h \
 	daemon/sock.c daemon/sock.h \
 	daemon/survey.c daemon/survey.h \
 	daemon/sweep.c daemon/sweep.h \
+	daemon/sysctl.h \
 	daemon/tally.c daemon/tally.h \
 	daemon/user.c daemon/user.h \
 	daemon/vitals.c daemon/vitals.h \
