@@ -55,7 +55,7 @@ libdaemon_la_SOURCES = \
 	daemon/sock.c daemon/sock.h \
 	daemon/survey.c daemon/survey.h \
 	daemon/sweep.c daemon/sweep.h \
-	daemon/sysctl.h \
+	daemon/sysctl.c daemon/sysctl.h \
 	daemon/tally.c daemon/tally.h \
 	daemon/user.c daemon/user.h \
 	daemon/vitals.c daemon/vitals.h \
