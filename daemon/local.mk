@@ -57,7 +57,6 @@ libdaemon_la_SOURCES = \
 	daemon/sock.c daemon/sock.h \
 	daemon/survey.c daemon/survey.h \
 	daemon/sweep.c daemon/sweep.h \
-	daemon/sysctl.h \
 	daemon/tally.c daemon/tally.h \
 	daemon/tune.c daemon/tune.h \
 	daemon/tune_command.c daemon/tune_command.h \
@@ -76,8 +75,11 @@ libdaemon_la_LIBADD = libcli.la libconfig.la libcommon.la \
 # The config file: the daemon's and the CLI's.
 libconfig_la_SOURCES = \
 	daemon/config.c daemon/config.h \
+	daemon/config_error.c daemon/config_load.h \
 	daemon/config_say.c \
-	daemon/config_scan.c daemon/config_scan.h
+	daemon/config_scan.c daemon/config_scan.h \
+	daemon/config_tune.c \
+	daemon/sysctl.c daemon/sysctl.h
 libconfig_la_CPPFLAGS = $(AM_CPPFLAGS) $(CONFUSE_CFLAGS)
 libconfig_la_LIBADD = $(CONFUSE_LIBS)
 
