@@ -170,7 +170,8 @@ static void take_setting(struct tune_samples *samples, unsigned int index, enum 
 	out->now = value;
 	out->min = config->tune.bound[key].said ? config->tune.bound[key].min : 0;
 	out->max = config->tune.bound[key].said ? config->tune.bound[key].max : 0;
-	if (more->wrote.count && !more->serial && !sysctl_same(&value, &more->wrote)) {
+	if (more->wrote.count && !more->serial && !samples->reverting &&
+	    !sysctl_same(&value, &more->wrote)) {
 		if (value.count)
 			say_foreign(space, key, &value);
 		more->foreign = true;
