@@ -31,6 +31,7 @@ libdaemon_la_SOURCES = \
 	daemon/freed.c daemon/freed.h \
 	daemon/guardian.c daemon/guardian.h \
 	daemon/held.c daemon/held.h \
+	daemon/ignored.c daemon/ignored.h \
 	daemon/inbox.c daemon/inbox.h \
 	daemon/journal.c daemon/journal.h \
 	daemon/journal_text.c \
@@ -49,6 +50,7 @@ libdaemon_la_SOURCES = \
 	daemon/process.c daemon/process.h \
 	daemon/pulse.h \
 	daemon/record.c daemon/record.h \
+	daemon/relisten.c daemon/relisten.h \
 	daemon/reply.c daemon/reply.h \
 	daemon/retire.c daemon/retire.h \
 	daemon/self.c daemon/self.h \
@@ -63,9 +65,13 @@ libdaemon_la_SOURCES = \
 	daemon/spaces.c daemon/spaces.h \
 	daemon/survey.c daemon/survey.h \
 	daemon/sweep.c daemon/sweep.h \
-	daemon/sysctl.c daemon/sysctl.h \
 	daemon/sysctld.c daemon/sysctld.h \
 	daemon/tally.c daemon/tally.h \
+	daemon/tune.c daemon/tune.h \
+	daemon/tune_command.c daemon/tune_command.h \
+	daemon/tune_listeners.c daemon/tune_listeners.h \
+	daemon/tune_reply.c daemon/tune_reply.h \
+	daemon/tune_samples.c daemon/tune_samples.h \
 	daemon/user.c daemon/user.h \
 	daemon/vitals.c daemon/vitals.h \
 	daemon/welcome.c daemon/welcome.h
@@ -78,8 +84,11 @@ libdaemon_la_LIBADD = libcli.la libconfig.la libcommon.la \
 # The config file: the daemon's and the CLI's.
 libconfig_la_SOURCES = \
 	daemon/config.c daemon/config.h \
+	daemon/config_error.c daemon/config_load.h \
 	daemon/config_say.c \
-	daemon/config_scan.c daemon/config_scan.h
+	daemon/config_scan.c daemon/config_scan.h \
+	daemon/config_tune.c \
+	daemon/sysctl.c daemon/sysctl.h
 libconfig_la_CPPFLAGS = $(AM_CPPFLAGS) $(CONFUSE_CFLAGS)
 libconfig_la_LIBADD = $(CONFUSE_LIBS)
 
@@ -87,6 +96,7 @@ libconfig_la_LIBADD = $(CONFUSE_LIBS)
 libcli_la_SOURCES = \
 	daemon/cli.h \
 	daemon/cli_args.c daemon/cli_args.h \
+	daemon/cli_bar.c daemon/cli_bar.h \
 	daemon/cli_color.c daemon/cli_color.h \
 	daemon/cli_command.c daemon/cli_run.h \
 	daemon/cli_completion.c daemon/cli_completion.h \
@@ -111,6 +121,9 @@ libcli_la_SOURCES = \
 	daemon/cli_table.c daemon/cli_table.h \
 	daemon/cli_test.c \
 	daemon/cli_text.c daemon/cli_text.h \
+	daemon/cli_tune.c daemon/cli_tune.h \
+	daemon/cli_tune_sheet.c \
+	daemon/cli_tune_words.c \
 	daemon/cli_watch.c \
 	daemon/explain.c daemon/explain.h \
 	daemon/explain_table.c \

@@ -164,9 +164,9 @@ bool sysctl_parse(const char *text, struct sysctl_value *value)
 void sysctl_open_folders(int folders[SYSCTL_FOLDERS])
 {
 	static const char *const paths[SYSCTL_FOLDERS] = {
-		[SYSCTL_IPV4] = "/proc/sys/net/" NAME_IPV4,
-		[SYSCTL_CORE] = "/proc/sys/net/" NAME_CORE,
-		[SYSCTL_NETFILTER] = "/proc/sys/net/" NAME_NETFILTER,
+		[SYSCTL_IPV4] = SYSCTL_FOLDER NAME_IPV4,
+		[SYSCTL_CORE] = SYSCTL_FOLDER NAME_CORE,
+		[SYSCTL_NETFILTER] = SYSCTL_FOLDER NAME_NETFILTER,
 	};
 
 	for (int i = 0; i < SYSCTL_FOLDERS; i++)

@@ -31,6 +31,17 @@ else
 	not_ok "the table of keys was found" <<<"only: $keys"
 fi
 
+others=$(sed -nE 's/.*CFG_(STR_CB|SEC)\("([a-z-]+)",.*/\2/p; s/^\t\{"([a-z-]+)", offsetof.*/\1/p' daemon/config*.c |
+	sort -u)
+for key in $others; do
+	expect_silence "closeside.conf(5) has $key" has_line closeside.conf.5 "$key"
+done
+if [ "$(wc -w <<<"$others")" -ge 15 ]; then
+	ok "the other keys and the sections were found"
+else
+	not_ok "the other keys and the sections were found" <<<"only: $others"
+fi
+
 # options_of COMMAND...: as its help has them
 options_of()
 {
@@ -68,6 +79,17 @@ if [ "$(wc -w <<<"$options")" -ge 4 ]; then
 	ok "the options of closesided were found"
 else
 	not_ok "the options of closesided were found" <<<"only: $options"
+fi
+
+# Of the balance sheet: what can run out, and the levers.
+words=$(sed -nE 's/^\tX\([A-Z_]+, "([a-z-]+)", ([0-9]+|POLICY|SYSCTL|LINE|RELISTEN)\).*/\1/p' daemon/balance.h | sort -u)
+for word in $words; do
+	expect_silence "closeside(1) has $word" has_line closeside.1 "$word"
+done
+if [ "$(wc -w <<<"$words")" -ge 25 ]; then
+	ok "the resources and levers were found"
+else
+	not_ok "the resources and levers were found" <<<"only: $words"
 fi
 
 verdicts=$(sed -nE 's/^\tX\([A-Z_0-9]+, "([a-z0-9-]+)", (FAULT|INFO),.*/\1/p' daemon/verdict.h | sort -u)

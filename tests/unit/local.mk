@@ -31,6 +31,7 @@ UNIT_TESTS += \
 	tests/unit/test_tally \
 	tests/unit/test_tcp_state \
 	tests/unit/test_top \
+	tests/unit/test_tune \
 	tests/unit/test_user \
 	tests/unit/test_wire
 endif
