@@ -6,11 +6,13 @@
 #include "daemon/setter_state.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 enum { REQUESTS_AT_ONCE = 16 };
 
@@ -85,17 +87,18 @@ static void begin_walk(struct setter *setter)
 /* --- requests --------------------------------------------------------------------------------- */
 
 /* false: there is no room; later. */
-static bool say(struct setter *setter, int fd, const struct setter_answer *answer)
+static bool say(struct setter *setter, const struct setter_answer *answer)
 {
-	setter->is_unsent = send(fd, answer, sizeof(*answer), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 &&
-			    (errno == EAGAIN || errno == ENOBUFS);
+	setter->is_unsent =
+		send(setter->fd, answer, sizeof(*answer), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 &&
+		(errno == EAGAIN || errno == ENOBUFS);
 	if (setter->is_unsent)
 		setter->unsent = *answer;
 	return !setter->is_unsent;
 }
 
 /* true: that was the last. */
-static bool walk_on(struct setter *setter, int fd)
+static bool walk_on(struct setter *setter)
 {
 	const struct setter_request *request = &setter->walk_request;
 
@@ -107,7 +110,7 @@ static bool walk_on(struct setter *setter, int fd)
 		setter->is_walking = entry != NULL;
 		if (entry)
 			visit(setter, entry, request->op, &answer);
-		if (!say(setter, fd, &answer))
+		if (!say(setter, &answer))
 			return false;
 	}
 	return true;
@@ -129,7 +132,7 @@ static void serve_one(struct setter *setter, const struct setter_request *reques
 	answer->outcome = (uint8_t)outcome;
 }
 
-static bool serve(struct setter *setter, int fd, const struct setter_request *request)
+static bool serve(struct setter *setter, const struct setter_request *request)
 {
 	struct setter_answer answer = {.serial = request->serial,
 				       .op = request->op,
@@ -142,31 +145,61 @@ static bool serve(struct setter *setter, int fd, const struct setter_request *re
 	    (request->op == SETTER_REVERT && request->key == SETTER_ALL)) {
 		setter->walk_request = *request;
 		begin_walk(setter);
-		return walk_on(setter, fd);
+		return walk_on(setter);
 	}
 	if (request->op <= SETTER_REVERT)
 		serve_one(setter, request, &answer);
-	return say(setter, fd, &answer);
+	return say(setter, &answer);
 }
 
-void setter_serve(struct setter *setter, int fd)
+void setter_serve(struct setter *setter)
 {
 	struct setter_request request;
 
+	if (!setter || setter->fd < 0)
+		return;
 	if (setter->behind)
 		setter_keep(setter);
-	if ((setter->is_unsent && !say(setter, fd, &setter->unsent)) || !walk_on(setter, fd))
+	if ((setter->is_unsent && !say(setter, &setter->unsent)) || !walk_on(setter))
 		return;
 	for (int i = 0; i < REQUESTS_AT_ONCE; i++)
-		if (recv(fd, &request, sizeof(request), MSG_DONTWAIT) != sizeof(request) ||
-		    !serve(setter, fd, &request))
+		if (recv(setter->fd, &request, sizeof(request), MSG_DONTWAIT) != sizeof(request) ||
+		    !serve(setter, &request))
 			return;
 }
 
-void setter_restart(struct setter *setter)
+/* SIGIO for each request: nobody waits for the guardian's next look, and it need not look more
+ * often. */
+static void wake_by(int fd)
 {
+	if (fcntl(fd, F_SETOWN, getpid()) < 0 ||
+	    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_ASYNC) < 0)
+		log_warning("sysctls are written a moment later than need be: %m");
+}
+
+static void disconnect(struct setter *setter)
+{
+	if (setter->fd >= 0)
+		close(setter->fd);
+	setter->fd = -1;
 	setter->is_unsent = false;
 	setter->is_walking = false;
+}
+
+int setter_connect(struct setter *setter)
+{
+	int ends[2];
+
+	if (!setter)
+		return -1;
+	disconnect(setter);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0) {
+		log_warning("socketpair: %m: no sysctl will be written");
+		return -1;
+	}
+	wake_by(ends[0]);
+	setter->fd = ends[0];
+	return ends[1];
 }
 
 /* --- life ------------------------------------------------------------------------------------- */
@@ -190,6 +223,7 @@ struct setter *setter_new(const char *journal_path)
 
 	if (!setter)
 		return NULL;
+	setter->fd = -1;
 	spaces_init(&setter->spaces);
 	load(setter, journal_path);
 	setter_settle(setter, &setter->spaces.own);
@@ -223,8 +257,9 @@ void setter_free(struct setter *setter, bool put_back)
 		if (answer.is_ours)
 			log_left(&copy, &answer);
 	}
-	if (setter->behind)
+	if (put_back && setter->behind)
 		setter_keep(setter);
+	disconnect(setter);
 	spaces_close(&setter->spaces);
 	free(setter);
 }

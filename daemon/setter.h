@@ -77,9 +77,6 @@ _Static_assert(sizeof(struct setter_request) == 88 && sizeof(struct setter_answe
 
 const char *setter_outcome_text(enum setter_outcome outcome);
 
-/* The two ends of the channel, which keep messages apart. false with errno. */
-bool setter_pair(int *guardian, int *loop);
-
 /* --- the guardian's ---------------------------------------------------------------------------
  */
 
@@ -93,10 +90,11 @@ struct setter *setter_new(const char *journal_path);
 /* Puts back all that is still ours; put_back false: leaves all. What cannot be put back is logged,
  * and stays in the journal; if there is nothing of the kind, there is no journal any more. */
 void setter_free(struct setter *setter, bool put_back);
+/* A channel, which keeps messages apart, in the place of the former: another loop is not told what
+ * that one has asked. Returns the loop's end, or -1. Each request raises SIGIO in the caller. */
+int setter_connect(struct setter *setter);
 /* Serves what was asked, without waiting. */
-void setter_serve(struct setter *setter, int fd);
-/* Another loop has come: what the former has not been told yet is dropped. */
-void setter_restart(struct setter *setter);
+void setter_serve(struct setter *setter);
 
 /* --- the loop's -------------------------------------------------------------------------------
  */

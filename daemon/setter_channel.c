@@ -14,17 +14,6 @@ const char *setter_outcome_text(enum setter_outcome outcome)
 	return (unsigned int)outcome < SETTER_OUTCOME_COUNT ? texts[outcome] : "not known";
 }
 
-bool setter_pair(int *guardian, int *loop)
-{
-	int ends[2];
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0)
-		return false;
-	*guardian = ends[0];
-	*loop = ends[1];
-	return true;
-}
-
 bool setter_ask(int fd, const struct setter_request *request)
 {
 	return fd >= 0 &&

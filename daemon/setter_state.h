@@ -11,6 +11,7 @@
 #include <limits.h>
 
 struct setter {
+	int fd; /* our end of the channel; -1: none */
 	char path[PATH_MAX];
 	char boot[JOURNAL_BOOT];
 	bool usable; /* the journal is; else nothing is written */
