@@ -98,11 +98,11 @@ static bool is_free(const struct balance_key *state, enum sysctl key)
 	       sysctls[key].lever != SYSCTL_READ;
 }
 
+/* tcp_fin_timeout is no matter of more or less: above its best nothing has changed. */
 static bool is_left_alone(const struct balance_key *state, enum sysctl key, const struct want *want)
 {
-	bool steps = sysctls[key].lever == SYSCTL_RISE || sysctls[key].lever == SYSCTL_FALL;
-
-	return steps && !want->drops && is_near_enough(state->now.number[0], want->best.number[0]);
+	return sysctls[key].lever == SYSCTL_RISE && !want->drops &&
+	       is_near_enough(state->now.number[0], want->best.number[0]);
 }
 
 static void move_key(struct assessing *a, unsigned int space, enum sysctl key,
