@@ -16,6 +16,7 @@ struct loop_options {
 	const struct config *config; /* what the guardian read: for when the file is broken now */
 	int session_fd, control_fd;  /* listening */
 	int opener_fd;		     /* -1: none */
+	int setter_fd;		     /* of the setter's channel; -1: none */
 	struct pulse *pulse;
 	pid_t private_pid; /* 0: not private */
 };
@@ -43,7 +44,10 @@ struct loop {
 	struct sessions *sessions;
 	struct control *control;
 	struct follow *follow;
+	struct probe *probe; /* of our own network namespace */
+	struct vitals *vitals;
 	struct doctor_watch *doctor;
+	struct tune *tune;
 	unsigned int watchers; /* clients of the control socket that watch */
 	struct loop_events *events;
 	uint64_t started_ms;

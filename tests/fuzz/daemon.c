@@ -9,11 +9,13 @@
 #include "daemon/kernel.h"
 #include "daemon/page.h"
 #include "daemon/patience.h"
+#include "daemon/probe.h"
 #include "daemon/retire.h"
 #include "daemon/session.h"
 #include "daemon/sock.h"
 #include "daemon/tally.h"
 #include "daemon/user.h"
+#include "daemon/vitals.h"
 
 #include "tests/fuzz/fuzz.h"
 
@@ -269,7 +271,10 @@ struct loop *fuzz_loop_new(void)
 	fuzz_check(loop.config && loop.base && loop.users && loop.book && loop.conns &&
 		   loop.patience && loop.closer && loop.kernel);
 	loop.retire = retire_new(loop.base, loop.book, loop.kernel);
-	loop.doctor = doctor_watch_new(loop.conns, wire_now_ms());
+	loop.probe = probe_new(NULL);
+	fuzz_check(loop.probe != NULL);
+	loop.vitals = vitals_new(loop.probe, wire_now_ms());
+	loop.doctor = doctor_watch_new(loop.conns, loop.probe, loop.vitals);
 	fuzz_check(loop.doctor != NULL);
 	make_services(&loop);
 	book_name_policy(loop.book, policy_id("web"), "web");
