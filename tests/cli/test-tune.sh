@@ -180,7 +180,7 @@ is "rows without members: exit status" 1 "$status"
 
 # --- JSON ---
 
-answer tune "$sheet" "$queue" "$ports" "$advice" "$keys"
+answer tune "$sheet" "$queue" "$advice" "$ports" "$keys"
 run tune show -f jsonl
 is "-f jsonl: exit status" 1 "$status"
 is "-f jsonl is the rows as they are" "$(jq -cS . "$answers/tune.jsonl")" "$(jq -cS . <<<"$out")"
