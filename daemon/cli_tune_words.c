@@ -5,6 +5,7 @@
 #include "daemon/cli_color.h"
 #include "daemon/cli_table.h"
 #include "daemon/cli_text.h"
+#include "daemon/verdict.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -98,17 +99,18 @@ static bool can_apply(const json_t *advice)
 static void print_ways(const json_t *advice)
 {
 	const json_t *lines = json_object_get(advice, "lines"), *line;
-	char command[TEXT_MAX];
+	char quoted[TEXT_MAX], command[TEXT_MAX + 32];
+	const char *id = verdict_quoted(text_at(advice, "id"), quoted, sizeof(quoted));
 	size_t i;
 
 	if (json_array_size(lines))
 		puts("    paste:");
 	json_array_foreach(lines, i, line) if (json_is_string(line))
 		print_verbatim(json_string_value(line), 8);
-	if (!can_apply(advice))
+	if (!can_apply(advice) || !id)
 		return;
 	printf("    %s:\n", json_array_size(lines) ? "or" : "do");
-	snprintf(command, sizeof(command), "closeside tune apply %s", text_at(advice, "id"));
+	snprintf(command, sizeof(command), "closeside tune apply %s", id);
 	print_verbatim(command, 8);
 }
 

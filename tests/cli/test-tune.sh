@@ -173,6 +173,11 @@ for locale in C C.UTF-8; do
 		"$(LC_ALL=C grep -cP '[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]' "$work/out")"
 	has "hostile text, $locale: it shows" '\?\[31m\?\?\?' "$work/out"
 done
+place="[2001:db8::1]:'80"
+answer tune "$sheet" "${queue//10.77.0.1:8080/$place}" "${advice//10.77.0.1:8080/$place}"
+run tune show
+is "what is to be pasted is one word for a shell" "accept-queue/[2001:db8::1]:'80/relisten" \
+	"$(bash -c "printf %s $(grep -oP '^ +closeside tune apply \K.accept.*' "$work/out")")"
 answer tune "$sheet" '{"type":"resource","level":"over"}' '{"type":"resource","level":7,"capacity":-1,"used":1e300,"rate_s":"x","evidence":{}}' \
 	'{"type":"advice"}' '{"type":"key"}' '{"type":"key","state":"ours"}' '{"type":"frob"}'
 run tune show -a
