@@ -124,16 +124,17 @@ static void print_sufficiency(const json_t *advice, unsigned int columns)
 		print_labelled("", "this alone does not suffice", 4, columns);
 }
 
-static void print_advice(const json_t *advice, unsigned int columns)
+static void print_advice(const json_t *advice, unsigned int number, unsigned int columns)
 {
+	const char *state = state_words(advice);
 	char lever[64];
 	unsigned int cells = cli_text_clean(text_at(advice, "lever"), lever, sizeof(lever), 40);
 
-	printf("  %s%s%s%s: ", color_on(COLOR_PASSING), lever, color_off(COLOR_PASSING),
-	       state_words(advice));
-	print_wrapped(text_at(advice, "title"),
-		      4 + cells + (unsigned int)strlen(state_words(advice)), 4, columns);
-	if (*state_words(advice))
+	cells += (unsigned int)printf("  %u ", number);
+	printf("%s%s%s%s: ", color_on(COLOR_PASSING), lever, color_off(COLOR_PASSING), state);
+	print_wrapped(text_at(advice, "title"), cells + (unsigned int)strlen(state) + 2, 4,
+		      columns);
+	if (*state)
 		return;
 	print_labelled("effect: ", text_at(advice, "effect"), 4, columns);
 	print_labelled("cost: ", text_at(advice, "cost"), 4, columns);
@@ -166,12 +167,14 @@ void tune_print_findings(const struct tune_sheet *sheet, unsigned int columns)
 
 	json_array_foreach(sheet->resources, i, resource)
 	{
+		unsigned int number = 0;
+
 		if (!*tune_finding(resource))
 			continue;
 		print_finding(resource, columns);
 		json_array_foreach(sheet->advice, j,
 				   advice) if (is(advice, "resource", text_at(resource, "id")))
-			print_advice(advice, columns);
+			print_advice(advice, ++number, columns);
 	}
 	if (json_array_size(sheet->resources))
 		putchar('\n');
@@ -186,10 +189,10 @@ static const char *key_words(const json_t *key, char *buf, size_t size)
 	char age[32];
 
 	if (is(key, "state", "ours"))
-		snprintf(buf, size, "set by closeside%s%s; it was %s",
-			 json_is_integer(changed) ? " for " : "",
+		snprintf(buf, size, "set by closeside%s%s%s; it was %s",
+			 json_is_integer(changed) ? ", " : "",
 			 json_is_integer(changed) ? table_age(changed, age, sizeof(age)) : "",
-			 text_at(key, "original"));
+			 json_is_integer(changed) ? " ago" : "", text_at(key, "original"));
 	else if (is(key, "state", "named"))
 		snprintf(buf, size, "left alone: it is named in %s", *by ? by : "sysctl.d");
 	else if (is(key, "state", "yielded"))

@@ -49,18 +49,19 @@ RESOURCE                                             USED    OF  NEED RATE/s  HO
 accept-queue/10.77.0.1:8080    [#############|####]   129   128   300    100 350ms       -     now    41 nginx[99]
 ports/10.77.0.2-10.77.0.1:8080 [#########|........] 14000 28232 60000   1000   60s   120ms     14s     0 wrk[4321]
 # used, - its peak of the last ten seconds, | the target
-2 more are fine; the nearest: time-wait-buckets, 14000 of 131072
+2 more are fine; nearest: time-wait-buckets, 14000 of 131072 in use, 60000
+    needed at this rate
 
 OVER accept-queue/10.77.0.1:8080: accept queue at 10.77.0.1:8080
   41 handshakes were dropped in the last ten seconds
-  somaxconn: a longer queue
+  1 somaxconn: a longer queue
     effect: a queue of up to 512
     cost: 0.4 MB
     only together with accept-queue/10.77.0.1:8080/backlog
     closeside cannot do it itself: it is named in sysctl.d
     paste:
         sysctl -w net.core.somaxconn=512
-  relisten: listen again
+  2 relisten: listen again
     effect: a queue of up to 200
     cost: none
     this alone does not suffice
@@ -71,22 +72,22 @@ near ports/10.77.0.2-10.77.0.1:8080: ports of 10.77.0.2 towards 10.77.0.1:8080
   1000 connections a second take a port each, for 60 s: 60000 are needed, there
   are 28232
   in 14 s connect() fails with EADDRNOTAVAIL
-  close-first: let the peer close first
+  1 close-first: let the peer close first
     effect: the port is free at once
     cost: the TIME_WAITs are the peer's
     paste:
         policy wrk {
             close-first = peer
         }
-  tw-reuse: use ports in TIME_WAIT again
+  2 tw-reuse: use ports in TIME_WAIT again
     effect: sustains 14116 a second
     paste:
         sysctl -w net.ipv4.tcp_tw_reuse=1
     or:
         closeside tune apply ports/10.77.0.2-10.77.0.1:8080/tw-reuse
-  port-range (ignored): more ports
+  3 port-range (ignored): more ports
 
-net.ipv4.tcp_max_tw_buckets = 131072: set by closeside for 2m; it was 8192
+net.ipv4.tcp_max_tw_buckets = 131072: set by closeside, 2m ago; it was 8192
 net.core.somaxconn = 4096 in network namespace 4026532281: left alone: it is
     named in /etc/sysctl.d/x.conf
 net.ipv4.tcp_fin_timeout = 60: left alone: somebody else has changed it;
@@ -99,7 +100,7 @@ run tune show -a
 has "-a lists what is fine" '^tcp-memory .* 800K +367M +800K ' "$work/out"
 is "-a: the worst is the first still" "accept-queue/10.77.0.1:8080" "$(awk 'NR == 2 { print $1 }' <<<"$out")"
 is "-a: exit status" 1 "$status"
-has "-a says what is fine, too" '^2 are fine; the nearest: time-wait-buckets' "$work/out"
+has "-a says what is fine, too" '^2 are fine; nearest: time-wait-buckets' "$work/out"
 
 # --- what is fine ---
 
@@ -107,8 +108,8 @@ answer tune "$sheet" "$memory" "$buckets"
 run tune show
 is "all is fine: exit status" 0 "$status"
 is "all is fine: one sentence, and how it is set" \
-	"nothing that TCP can run out of is near its limit: of the 2 looked at,
-    time-wait-buckets is the nearest, 14000 of 131072
+	"nothing that TCP can run out of is near its limit; nearest of 2:
+    time-wait-buckets, 14000 of 131072 in use, 60000 needed at this rate
 
 mode advise: nothing is changed but by \`closeside tune apply\`" "$out"
 run tune show -a
