@@ -67,7 +67,11 @@ static void drop_sheet(struct tune_sheet *sheet)
 /* An exit code, with everything said; drop_sheet() whatever it is. */
 static int ask_sheet(const struct cli *cli, struct tune_sheet *sheet)
 {
-	*sheet = (struct tune_sheet){json_array(), NULL, json_array(), json_array(), json_array()};
+	*sheet = (struct tune_sheet){.rows = json_array(),
+				     .resources = json_array(),
+				     .advice = json_array(),
+				     .keys = json_array(),
+				     .socket = cli->value[OPT_SOCKET] ? cli->socket : NULL};
 	if (!sheet->rows || !sheet->resources || !sheet->advice || !sheet->keys)
 		return cli_fail(CLI_FAILED, "out of memory");
 	return control_run(cli, "tune", NULL, keep_row, sheet);

@@ -12,6 +12,7 @@ struct tune_sheet {
 	json_t *rows;
 	json_t *tune; /* the one of this type; NULL: none came */
 	json_t *resources, *advice, *keys;
+	const char *socket; /* that was asked, if it is not the usual one; NULL */
 };
 
 /* "": fine or not there; else "near" or "over". */

@@ -41,7 +41,7 @@ refusal='{"type":"end","ok":false,"error":"only root and the daemon'"'"'s own us
 # --- what is not fine ---
 
 answer tune "$sheet" "$queue" "$ports" "$memory" "$buckets" "$advice" "$keys"
-run tune show
+run_by_environment tune show
 is "a finding: exit status" 1 "$status"
 is_empty "a finding: nothing on standard error" "$work/err"
 cat >"$work/expected" <<'TEXT'
@@ -96,6 +96,8 @@ net.ipv4.tcp_max_syn_backlog = 128: could not be set: no permission
 mode advise: nothing is changed but by `closeside tune apply`
 TEXT
 is "the sheet, for people" "$(<"$work/expected")" "$out"
+run tune show
+has "the socket is the one that was asked" "^        closeside -s $socket tune apply accept-queue/10.77.0.1:8080/relisten\$" "$work/out"
 run tune show -a
 has "-a lists what is fine" '^tcp-memory .* 800K +367M +800K ' "$work/out"
 is "-a: the worst is the first still" "accept-queue/10.77.0.1:8080" "$(awk 'NR == 2 { print $1 }' <<<"$out")"
@@ -148,7 +150,7 @@ for locale in C C.UTF-8; do
 		is "$locale, $columns columns: exit status" 1 $?
 		is "$locale, $columns columns: no line is longer" 1 $(($(cells) <= columns))
 		is "$locale, $columns columns: what is to be pasted is whole" 1 \
-			"$(grep -cF 'closeside tune apply ports/10.77.0.2-10.77.0.1:8080/tw-reuse' "$work/terminal")"
+			"$(grep -cF " tune apply ports/10.77.0.2-10.77.0.1:8080/tw-reuse" "$work/terminal")"
 	done
 done
 LC_ALL=C on_terminal 100 "$closeside" -s "$socket" tune show >"$work/terminal"
@@ -174,11 +176,14 @@ for locale in C C.UTF-8; do
 		"$(LC_ALL=C grep -cP '[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]' "$work/out")"
 	has "hostile text, $locale: it shows" '\?\[31m\?\?\?' "$work/out"
 done
+answer tune "$sheet" "$queue" "$(sed 's/"lines":\[\]/"lines":["closeside -s x tune apply y"]/' <<<"$advice")"
+run tune show
+is "tune apply is not said twice" 1 "$(grep -c 'tune apply y$\|relisten$' "$work/out")"
 place="[2001:db8::1]:'80"
 answer tune "$sheet" "${queue//10.77.0.1:8080/$place}" "${advice//10.77.0.1:8080/$place}"
 run tune show
 is "what is to be pasted is one word for a shell" "accept-queue/[2001:db8::1]:'80/relisten" \
-	"$(bash -c "printf %s $(grep -oP '^ +closeside tune apply \K.accept.*' "$work/out")")"
+	"$(bash -c "printf %s $(grep -oP '^ +closeside -s .* tune apply \K.accept.*' "$work/out")")"
 answer tune "$sheet" '{"type":"resource","level":"over"}' '{"type":"resource","level":7,"capacity":-1,"used":1e300,"rate_s":"x","evidence":{}}' \
 	'{"type":"advice"}' '{"type":"key"}' '{"type":"key","state":"ours"}' '{"type":"frob"}'
 run tune show -a
