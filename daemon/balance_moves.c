@@ -134,6 +134,9 @@ static bool is_spare(const struct assessing *a, unsigned int space, enum sysctl 
 
 	if (key == SYSCTL_ORPHANS_MAX)
 		return inputs->orphans_peak * 3 < (uint64_t)value;
+	if (key == SYSCTL_FIN_TIMEOUT_S) /* minisockets would be orphans again */
+		return (inputs->orphans_peak + inputs->orphans_fin_wait2) * 3 <
+		       space_number(&inputs->spaces[0], SYSCTL_ORPHANS_MAX);
 	for (size_t i = 0; i < inputs->listener_count; i++) {
 		const struct balance_listener *listener = &inputs->listeners[i];
 
