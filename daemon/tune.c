@@ -502,6 +502,13 @@ void tune_resume(struct tune *tune, enum sysctl key)
 	}
 }
 
+void tune_settings(struct tune *tune, uint64_t now_ms)
+{
+	tune->settings_ms = now_ms;
+	if (samples_settings(&tune->samples, now_ms))
+		ask(tune, SETTER_LIST);
+}
+
 /* --- from second to second -------------------------------------------------------------------- */
 
 const struct balance_sheet *tune_assess(struct tune *tune, uint64_t now_ms)
@@ -568,11 +575,8 @@ void tune_tick(struct tune *tune, uint64_t now_ms)
 	if (tune->loop->config->tune.mode == TUNE_OFF)
 		return;
 	samples_look(&tune->samples, now_ms, settings);
-	if (settings) {
-		tune->settings_ms = now_ms;
-		if (samples_settings(&tune->samples, now_ms))
-			ask(tune, SETTER_LIST);
-	}
+	if (settings)
+		tune_settings(tune, now_ms);
 	consider_walk(tune, now_ms);
 	samples_no_processes(&tune->samples); /* they are read for who asks */
 	tune_assess(tune, now_ms);
@@ -618,7 +622,7 @@ struct tune *tune_new(struct loop *loop, int setter)
 			     tune);
 	if (tune->ignored && (setter < 0 || event_add(&tune->answered, NULL) == 0)) {
 		samples_settings(&tune->samples, wire_now_ms());
-		ask(tune, SETTER_LIST);
+		ask(tune, SETTER_LIST); /* our own is not new */
 		return tune;
 	}
 	tune_free(tune);
