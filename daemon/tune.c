@@ -450,6 +450,20 @@ static bool ask(struct tune *tune, enum setter_op op)
 	return tune->setter >= 0 && setter_ask(tune->setter, &request);
 }
 
+/* As the advice was called that made it listen again. */
+static void name_listener(const struct tune *tune, const struct balance_listener *listener,
+			  char id[BALANCE_ID])
+{
+	uint64_t netns = tune->samples.space[listener->space].netns;
+	char at[ENDPOINT_TEXT_MAX], space[32] = "";
+
+	if (netns)
+		snprintf(space, sizeof(space), "@%llu", (unsigned long long)netns);
+	snprintf(id, BALANCE_ID, "%s%s/%s/%s", balance_resource_word(BALANCE_ACCEPT_QUEUE), space,
+		 endpoint_format(&listener->at, at, sizeof(at)),
+		 balance_lever_word(LEVER_RELISTEN));
+}
+
 static void revert_listeners(struct tune *tune, struct tune_wait *wait)
 {
 	for (size_t i = 0; i < tune->samples.inputs.listener_count; i++) {
@@ -460,6 +474,7 @@ static void revert_listeners(struct tune *tune, struct tune_wait *wait)
 
 		if (!listener->original || listener->original == listener->backlog)
 			continue;
+		name_listener(tune, listener, change.id);
 		if (wait)
 			wait->count++;
 		listen_again(tune, &change, listener->cookie, wait);
