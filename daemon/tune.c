@@ -132,8 +132,21 @@ static void on_step(evutil_socket_t fd, short what, void *arg)
 	end_walk(tune);
 }
 
+/* How many of them are in FIN_WAIT2, only the model knows. */
+static bool are_orphans_many(const struct tune *tune)
+{
+	const struct balance_inputs *inputs = &tune->samples.inputs;
+	const struct balance_key *keys = tune->samples.space[0].key;
+	const struct sysctl_value *max = &keys[SYSCTL_ORPHANS_MAX].now;
+
+	return inputs->orphan_drops || keys[SYSCTL_FIN_TIMEOUT_S].original.count ||
+	       (max->count && inputs->orphans * RANGE_PART >= (uint64_t)max->number[0]);
+}
+
 static bool is_full_enough(const struct tune *tune)
 {
+	if (are_orphans_many(tune))
+		return true;
 	for (unsigned int i = 0; i < tune->samples.inputs.space_count; i++) {
 		const struct balance_space *space = &tune->samples.space[i];
 		const struct sysctl_value *range = &space->key[SYSCTL_PORT_RANGE].now;
