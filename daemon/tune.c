@@ -517,6 +517,13 @@ void tune_resume(struct tune *tune, enum sysctl key)
 	}
 }
 
+void tune_settings(struct tune *tune, uint64_t now_ms)
+{
+	tune->settings_ms = now_ms;
+	if (samples_settings(&tune->samples, now_ms))
+		ask(tune, SETTER_LIST);
+}
+
 /* --- from second to second -------------------------------------------------------------------- */
 
 /* How full, or how much too many are needed. */
@@ -583,11 +590,8 @@ void tune_tick(struct tune *tune, uint64_t now_ms)
 	if (tune->loop->config->tune.mode == TUNE_OFF)
 		return;
 	samples_look(&tune->samples, now_ms, settings);
-	if (settings) {
-		tune->settings_ms = now_ms;
-		if (samples_settings(&tune->samples, now_ms))
-			ask(tune, SETTER_LIST);
-	}
+	if (settings)
+		tune_settings(tune, now_ms);
 	consider_walk(tune, now_ms);
 	samples_no_processes(&tune->samples); /* they are read for who asks */
 	tune_assess(tune, now_ms);
@@ -632,7 +636,7 @@ struct tune *tune_new(struct loop *loop, int setter)
 			     tune);
 	if (tune->ignored && (setter < 0 || event_add(&tune->answered, NULL) == 0)) {
 		samples_settings(&tune->samples, wire_now_ms());
-		ask(tune, SETTER_LIST);
+		ask(tune, SETTER_LIST); /* our own is not new */
 		return tune;
 	}
 	tune_free(tune);

@@ -150,7 +150,7 @@ static void walk(struct client *client)
 
 	refresh_vitals(loop, now_ms);
 	samples_look(samples, now_ms, false);
-	samples_settings(samples, now_ms);
+	tune_settings(loop->tune, now_ms);
 	samples_no_processes(samples);
 	round->gather = tune_gather_new(loop->tune, now_ms);
 	if (!round->gather) {
