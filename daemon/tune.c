@@ -463,6 +463,20 @@ static bool ask(struct tune *tune, enum setter_op op)
 	return tune->setter >= 0 && setter_ask(tune->setter, &request);
 }
 
+/* As the advice was called that made it listen again. */
+static void name_listener(const struct tune *tune, const struct balance_listener *listener,
+			  char id[BALANCE_ID])
+{
+	uint64_t netns = tune->samples.space[listener->space].netns;
+	char at[ENDPOINT_TEXT_MAX], space[32] = "";
+
+	if (netns)
+		snprintf(space, sizeof(space), "@%llu", (unsigned long long)netns);
+	snprintf(id, BALANCE_ID, "%s%s/%s/%s", balance_resource_word(BALANCE_ACCEPT_QUEUE), space,
+		 endpoint_format(&listener->at, at, sizeof(at)),
+		 balance_lever_word(LEVER_RELISTEN));
+}
+
 static void revert_listeners(struct tune *tune, struct tune_wait *wait)
 {
 	for (size_t i = 0; i < tune->samples.inputs.listener_count; i++) {
@@ -473,6 +487,7 @@ static void revert_listeners(struct tune *tune, struct tune_wait *wait)
 
 		if (!listener->original || listener->original == listener->backlog)
 			continue;
+		name_listener(tune, listener, change.id);
 		if (wait)
 			wait->count++;
 		listen_again(tune, &change, listener->cookie, wait);
@@ -511,6 +526,35 @@ void tune_settings(struct tune *tune, uint64_t now_ms)
 
 /* --- from second to second -------------------------------------------------------------------- */
 
+/* How full, or how much too many are needed. */
+static double share_of(const struct balance_entry *entry)
+{
+	double used = (double)entry->peak / (double)entry->capacity,
+	       need = (double)entry->need / (double)entry->capacity;
+
+	return (used > need ? used : need) + (entry->drops ? 1 : 0);
+}
+
+/* For the reports. Also of a command that has just ended: what it leaves is seen a little later. */
+static void keep_worst(struct tune *tune)
+{
+	const struct balance_entry *worst = balance_worst(&tune->sheet);
+	const struct book *book = tune->loop->book;
+
+	for (unsigned int i = 1; worst && i < book->tag_count; i++) {
+		const struct book_tag *tag = &book->tag[i];
+
+		if (strcmp(tune->worst[i].tag, tag->tag) != 0) {
+			snprintf(tune->worst[i].tag, BOOK_TAG_MAX, "%s", tag->tag);
+			tune->worst[i].share = 0;
+		}
+		if (share_of(worst) <= tune->worst[i].share)
+			continue;
+		snprintf(tune->worst[i].text, BALANCE_TEXT, "%s", worst->title);
+		tune->worst[i].share = share_of(worst);
+	}
+}
+
 const struct balance_sheet *tune_assess(struct tune *tune, uint64_t now_ms)
 {
 	const struct config *config = tune->loop->config;
@@ -524,37 +568,8 @@ const struct balance_sheet *tune_assess(struct tune *tune, uint64_t now_ms)
 	inputs->config_path = tune->loop->options->config_path;
 	inputs->socket_path = strcmp(socket, WIRE_SOCKET_DEFAULT) != 0 ? socket : "";
 	balance_assess(inputs, &tune->sheet);
+	keep_worst(tune);
 	return &tune->sheet;
-}
-
-/* How full, or how much too many are needed. */
-static double share_of(const struct balance_entry *entry)
-{
-	double used = (double)entry->peak / (double)entry->capacity,
-	       need = (double)entry->need / (double)entry->capacity;
-
-	return (used > need ? used : need) + (entry->drops ? 1 : 0);
-}
-
-static void keep_worst(struct tune *tune)
-{
-	const struct balance_entry *worst = balance_worst(&tune->sheet);
-	const struct book *book = tune->loop->book;
-
-	for (unsigned int i = 1; worst && i < book->tag_count; i++) {
-		const struct book_tag *tag = &book->tag[i];
-
-		if (!tag->sessions)
-			continue;
-		if (strcmp(tune->worst[i].tag, tag->tag) != 0) {
-			snprintf(tune->worst[i].tag, BOOK_TAG_MAX, "%s", tag->tag);
-			tune->worst[i].share = 0;
-		}
-		if (share_of(worst) <= tune->worst[i].share)
-			continue;
-		snprintf(tune->worst[i].text, BALANCE_TEXT, "%s", worst->title);
-		tune->worst[i].share = share_of(worst);
-	}
 }
 
 const char *tune_worst(const struct tune *tune, uint16_t tag)
@@ -580,7 +595,6 @@ void tune_tick(struct tune *tune, uint64_t now_ms)
 	consider_walk(tune, now_ms);
 	samples_no_processes(&tune->samples); /* they are read for who asks */
 	tune_assess(tune, now_ms);
-	keep_worst(tune);
 	for (unsigned int i = 0; i < tune->sheet.move_count; i++)
 		if (!ignored_has(tune->ignored, tune->sheet.move[i].id))
 			move(tune, &tune->sheet.move[i]);
