@@ -10,7 +10,7 @@ UNIT_TESTS += \
 	tests/unit/test_conn \
 	tests/unit/test_custody_judge \
 	tests/unit/test_doctor \
-	tests/unit/test_doctor_gather \
+	tests/unit/test_gather \
 	tests/unit/test_endpoint \
 	tests/unit/test_explain \
 	tests/unit/test_filter \
