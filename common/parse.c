@@ -68,6 +68,28 @@ bool parse_duration(const char **cursor, uint32_t *out_ms)
 	return true;
 }
 
+static const struct {
+	const char *suffix;
+	unsigned int shift;
+} size_units[] = {{"", 0}, {"K", 10}, {"M", 20}, {"G", 30}};
+
+#define SIZE_UNIT_COUNT (sizeof(size_units) / sizeof(size_units[0]))
+
+bool parse_size(const char **cursor, uint64_t *out)
+{
+	const char *p = *cursor;
+	size_t unit = SIZE_UNIT_COUNT - 1;
+	uint32_t number;
+
+	if (!parse_u32(&p, &number))
+		return false;
+	while (!parse_literal(&p, size_units[unit].suffix))
+		unit--;
+	*cursor = p;
+	*out = (uint64_t)number << size_units[unit].shift;
+	return true;
+}
+
 bool parse_port(const char **cursor, uint16_t *out)
 {
 	const char *p = *cursor;
@@ -198,6 +220,17 @@ char *format_duration(uint32_t ms, char *buf, size_t size)
 	while (i > 0 && (ms == 0 || ms % units[i].ms))
 		i--;
 	snprintf(buf, size, "%u%s", ms / units[i].ms, units[i].suffix);
+	return buf;
+}
+
+char *format_size(uint64_t bytes, char *buf, size_t size)
+{
+	size_t i = SIZE_UNIT_COUNT - 1;
+
+	while (i > 0 && (bytes == 0 || bytes % (1ULL << size_units[i].shift)))
+		i--;
+	snprintf(buf, size, "%llu%s", (unsigned long long)(bytes >> size_units[i].shift),
+		 size_units[i].suffix);
 	return buf;
 }
 

@@ -17,6 +17,8 @@ bool parse_literal(const char **cursor, const char *text);
 bool parse_u32(const char **cursor, uint32_t *out);
 /* "500ms", "5s", "2m", "1h"; a bare 0 is allowed. Milliseconds, below 2^31. */
 bool parse_duration(const char **cursor, uint32_t *out_ms);
+/* "4096", "512K", "64M", "2G": bytes, by 1024s */
+bool parse_size(const char **cursor, uint64_t *out);
 bool parse_port(const char **cursor, uint16_t *out); /* 1 to 65535 */
 /* "80" or "8000-8099" */
 bool parse_port_range(const char **cursor, struct port_range *out);
@@ -36,6 +38,9 @@ static inline bool parse_end(const char *cursor)
 /* The shortest of "90s", "1500ms", "2m", "1h" that says exactly ms. Returns buf. */
 #define DURATION_TEXT_MAX 16
 char *format_duration(uint32_t ms, char *buf, size_t size);
+/* The same of parse_size(). */
+#define SIZE_TEXT_MAX 24
+char *format_size(uint64_t bytes, char *buf, size_t size);
 
 /* Does text match the pattern? '*', '?', '[a-z]', '[!a-z]' and '\' as fnmatch(3) has
  * them without flags, in the C locale; async-signal-safe, no allocation. */

@@ -9,6 +9,8 @@
 #include "daemon/reply.h"
 #include "daemon/session.h"
 #include "daemon/tally.h"
+#include "daemon/tune.h"
+#include "daemon/tune_command.h"
 #include "daemon/user.h"
 
 #include "common/tcp_state.h"
@@ -225,7 +227,8 @@ static void cmd_report(struct client *client, const json_t *request)
 		return;
 	}
 	if (slot) /* none: no process with this tag has made a TCP call */
-		client_send(client, reply_report(tag, &book->tag[slot].tally));
+		client_send(client, reply_report(tag, &book->tag[slot].tally,
+						 tune_worst(client->loop->tune, slot)));
 	client_end(client, NULL);
 }
 
@@ -254,11 +257,21 @@ static const struct command {
 	bool changes;
 	void (*run)(struct client *client, const json_t *request);
 } commands[] = {
-	{"status", false, cmd_status}, {"conns", false, cmd_conns},
-	{"ps", false, cmd_ps},	       {"watch", false, cmd_watch},
-	{"doctor", false, cmd_doctor}, {"policies", false, cmd_policies},
-	{"report", false, cmd_report}, {"reload", true, cmd_reload},
-	{"on", true, cmd_on},	       {"off", true, cmd_off},
+	{"status", false, cmd_status},
+	{"conns", false, cmd_conns},
+	{"ps", false, cmd_ps},
+	{"watch", false, cmd_watch},
+	{"doctor", false, cmd_doctor},
+	{"policies", false, cmd_policies},
+	{"report", false, cmd_report},
+	{"reload", true, cmd_reload},
+	{"on", true, cmd_on},
+	{"off", true, cmd_off},
+	{"tune", false, tune_show_begin},
+	{"tune-apply", true, tune_apply_begin},
+	{"tune-revert", true, tune_revert_begin},
+	{"tune-ignore", true, tune_ignore_begin},
+	{"tune-resume", true, tune_resume_begin},
 };
 
 static void answer(struct client *client, const json_t *request, const struct command *command)

@@ -3,10 +3,10 @@
  * the string means is policy_set()'s matter, as it is for `closeside run -o`.
  *
  * The rules are filled by libconfuse's callbacks while it parses, since only then is the line
- * known; its own tree is thrown away. libconfuse has no argument for callbacks, and its lexer is
- * global anyway: `loading` is what they all share. */
+ * known; its own tree is thrown away. */
 #include "daemon/config.h"
 
+#include "daemon/config_load.h"
 #include "daemon/config_scan.h"
 #include "daemon/limits.h"
 
@@ -16,7 +16,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,16 +31,12 @@ enum {
 };
 
 static struct {
-	const char *path;
-	struct config *config;
 	struct policy_rule rule; /* of the section that is being read */
 	unsigned int key_line[LINES_MAX];
 	unsigned int default_line[LINES_MAX];
 	unsigned int rule_line[WIRE_RULES_MAX];
 	unsigned int rule_key_line[WIRE_RULES_MAX][LINES_MAX];
-	char *error; /* the first one wins */
-	size_t error_size;
-} loading;
+} reading;
 
 /* The numbers of limits {}. */
 const struct config_limit config_limits[CONFIG_LIMITS] = {
@@ -57,95 +52,6 @@ const struct config_limit config_limits[CONFIG_LIMITS] = {
 static unsigned int *limit_value(const struct config_limit *limit, struct config *config)
 {
 	return (unsigned int *)((char *)config + limit->offset);
-}
-
-/* --- errors ----------------------------------------------------------------------------------- */
-
-static void vfail(unsigned int line, const char *format, va_list ap)
-	__attribute__((format(printf, 2, 0)));
-static int fail(unsigned int line, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void vfail(unsigned int line, const char *format, va_list ap)
-{
-	int used = 0;
-
-	if (*loading.error)
-		return;
-	if (line)
-		used = snprintf(loading.error, loading.error_size, "%s:%u: ", loading.path, line);
-	else
-		used = snprintf(loading.error, loading.error_size, "%s: ", loading.path);
-	if (used > 0 && (size_t)used < loading.error_size)
-		vsnprintf(loading.error + used, loading.error_size - (size_t)used, format, ap);
-}
-
-/* Returns -1, as libconfuse wants it of a callback that refuses. */
-static int fail(unsigned int line, const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	vfail(line, format, ap);
-	va_end(ap);
-	return -1;
-}
-
-static unsigned int line_of(const cfg_t *cfg)
-{
-	return cfg->line > 0 ? (unsigned int)cfg->line : 1;
-}
-
-static void fail_unknown(cfg_t *cfg, const char *name)
-{
-	bool top = !strcmp(cfg_name(cfg), "root"), limit = !strcmp(cfg_name(cfg), "limits");
-	const char *near = policy_key_near(name, strlen(name));
-
-	if (top)
-		fail(line_of(cfg),
-		     "'%s' is not known here, expected policy, defaults, limits, doctor or group",
-		     name);
-	else if (!strcmp(name, "policy") || !strcmp(name, "defaults") || !strcmp(name, "limits") ||
-		 !strcmp(name, "doctor"))
-		fail(line_of(cfg), "'%s' inside another section, expected a '}' before it", name);
-	else if (limit)
-		fail(line_of(cfg),
-		     "unknown limit '%s', expected custody, custody-per-process, sessions, "
-		     "sessions-per-user or namespaces",
-		     name);
-	else if (!strcmp(cfg_name(cfg), "doctor"))
-		fail(line_of(cfg), "unknown key '%s', expected patience", name);
-	else if (!strcmp(cfg_name(cfg), "defaults") && policy_key_find(name, strlen(name)))
-		fail(line_of(cfg), "'%s' selects, expected only keys in defaults", name);
-	else if (near)
-		fail(line_of(cfg), "unknown key '%s', expected a key of closeside.conf(5): '%s'?",
-		     name, near);
-	else
-		fail(line_of(cfg), "unknown key '%s', expected a key of closeside.conf(5)", name);
-}
-
-/* libconfuse's own complaints, in our words where those say more. */
-static void on_error(cfg_t *cfg, const char *format, va_list ap)
-	__attribute__((format(printf, 2, 0)));
-
-static void on_error(cfg_t *cfg, const char *format, va_list ap)
-{
-	unsigned int line = line_of(cfg);
-	bool duplicate = strstr(format, "duplicate title") != NULL;
-
-	if (strstr(format, "no such option"))
-		fail_unknown(cfg, va_arg(ap, const char *));
-	else if (duplicate)
-		fail(line, "a second policy '%s', expected another name", va_arg(ap, const char *));
-	else if (strstr(format, "unexpected token"))
-		fail(line, "unexpected '%s', expected a name or a value", va_arg(ap, const char *));
-	else if (strstr(format, "missing equal sign"))
-		fail(line, "'%s' without a value, expected '='", va_arg(ap, const char *));
-	else if (strstr(format, "missing opening brace"))
-		fail(line, "section '%s' does not begin, expected '{'", va_arg(ap, const char *));
-	else if (strstr(format, "missing title"))
-		fail(line, "a policy without a name, expected policy NAME { ... }");
-	else
-		vfail(line, format, ap);
 }
 
 /* --- keys ------------------------------------------------------------------------------------- */
@@ -175,37 +81,37 @@ static int fail_value(unsigned int line, const struct policy_key *key, const cha
 {
 	bool user = !strcmp(key->name, "user");
 
-	if (key->list && policy_said(&loading.rule, key)) {
-		unsigned int length = list_length(&loading.rule, key);
+	if (key->list && policy_said(&reading.rule, key)) {
+		unsigned int length = list_length(&reading.rule, key);
 
 		if (length >= POLICY_GLOBS_MAX)
-			return fail(line,
-				    "%s: '%s' is wrong, or one too many after %u, expected %s",
-				    key->name, text, length, key->values);
+			return config_fail(
+				line, "%s: '%s' is wrong, or one too many after %u, expected %s",
+				key->name, text, length, key->values);
 	}
-	return fail(line, "%s: '%s' %s, expected %s", key->name, text,
-		    user ? "is nobody here" : "is not a value of it", key->values);
+	return config_fail(line, "%s: '%s' %s, expected %s", key->name, text,
+			   user ? "is nobody here" : "is not a value of it", key->values);
 }
 
 /* A value of a key in policy {} or defaults {}: once for each element of a list. */
 static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 {
 	const struct policy_key *key = policy_key_find(opt->name, strlen(opt->name));
-	unsigned int line = line_of(cfg);
+	unsigned int line = config_line(cfg);
 	const char *text = value;
 	char number[16];
 
 	if (!key)
 		return -1;
 	/* libconfuse takes back the old values before the first of a new `=`. */
-	if (opt->nvalues <= 1 && policy_said(&loading.rule, key))
-		return fail(line, "%s is said twice, expected it once (first on line %u)",
-			    key->name, loading.key_line[key - policy_keys]);
+	if (opt->nvalues <= 1 && policy_said(&reading.rule, key))
+		return config_fail(line, "%s is said twice, expected it once (first on line %u)",
+				   key->name, reading.key_line[key - policy_keys]);
 	if (!strcmp(key->name, "user"))
 		text = user_number(value, number, sizeof(number));
-	if ((key->list && strchr(value, ',')) || !policy_set(&loading.rule, key, text))
+	if ((key->list && strchr(value, ',')) || !policy_set(&reading.rule, key, text))
 		return fail_value(line, key, value);
-	loading.key_line[key - policy_keys] = line;
+	reading.key_line[key - policy_keys] = line;
 	*(const char **)result = value;
 	return 0;
 }
@@ -214,8 +120,8 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 
 static void rule_begin(void)
 {
-	policy_init(&loading.rule, "");
-	memset(loading.key_line, 0, sizeof(loading.key_line));
+	policy_init(&reading.rule, "");
+	memset(reading.key_line, 0, sizeof(reading.key_line));
 }
 
 static bool name_is_sound(const char *name)
@@ -231,28 +137,29 @@ static bool name_is_sound(const char *name)
 static int on_policy_end(cfg_t *cfg, cfg_opt_t *opt)
 {
 	const char *name = cfg_title(cfg_opt_getnsec(opt, cfg_opt_size(opt) - 1));
-	struct config *config = loading.config;
-	unsigned int line = line_of(cfg);
+	struct config *config = config_loading.config;
+	unsigned int line = config_title_line(cfg, name);
 
 	if (!name_is_sound(name))
-		return fail(line,
-			    "policy '%s': expected a name of at most %d letters, digits, '.', '_' "
-			    "and '-'",
-			    name, POLICY_NAME_MAX - 1);
+		return config_fail(
+			line,
+			"policy '%s': expected a name of at most %d letters, digits, '.', '_' "
+			"and '-'",
+			name, POLICY_NAME_MAX - 1);
 	if (config->rule_count == WIRE_RULES_MAX)
-		return fail(line, "policy '%s' is one too many, expected at most %d", name,
-			    WIRE_RULES_MAX);
-	snprintf(loading.rule.name, sizeof(loading.rule.name), "%s", name);
-	loading.rule.id = policy_id(name);
+		return config_fail(line, "policy '%s' is one too many, expected at most %d", name,
+				   WIRE_RULES_MAX);
+	snprintf(reading.rule.name, sizeof(reading.rule.name), "%s", name);
+	reading.rule.id = policy_id(name);
 	for (unsigned int i = 0; i < config->rule_count; i++)
-		if (config->rules[i].id == loading.rule.id)
-			return fail(line,
-				    "policy '%s' has the number of '%s', expected another name",
-				    name, config->rules[i].name);
-	loading.rule_line[config->rule_count] = line;
-	memcpy(loading.rule_key_line[config->rule_count], loading.key_line,
-	       sizeof(loading.key_line));
-	config->rules[config->rule_count++] = loading.rule;
+		if (config->rules[i].id == reading.rule.id)
+			return config_fail(
+				line, "policy '%s' has the number of '%s', expected another name",
+				name, config->rules[i].name);
+	reading.rule_line[config->rule_count] = line;
+	memcpy(reading.rule_key_line[config->rule_count], reading.key_line,
+	       sizeof(reading.key_line));
+	config->rules[config->rule_count++] = reading.rule;
 	rule_begin();
 	return 0;
 }
@@ -260,10 +167,10 @@ static int on_policy_end(cfg_t *cfg, cfg_opt_t *opt)
 static int on_defaults_end(cfg_t *cfg, cfg_opt_t *opt)
 {
 	(void)opt;
-	if (loading.config->defaults.said)
-		return fail(line_of(cfg), "a second defaults section, expected one");
-	loading.config->defaults = loading.rule;
-	memcpy(loading.default_line, loading.key_line, sizeof(loading.default_line));
+	if (config_loading.config->defaults.said)
+		return config_fail(config_line(cfg), "a second defaults section, expected one");
+	config_loading.config->defaults = reading.rule;
+	memcpy(reading.default_line, reading.key_line, sizeof(reading.default_line));
 	rule_begin();
 	return 0;
 }
@@ -278,11 +185,12 @@ static int on_limit(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 			continue;
 		if (!parse_u32(&p, &number) || !parse_end(p) || number < config_limits[i].min ||
 		    number > config_limits[i].max)
-			return fail(line_of(cfg),
-				    "%s: '%s' is not a value of it, expected a number "
-				    "from %u to %u",
-				    opt->name, value, config_limits[i].min, config_limits[i].max);
-		*limit_value(&config_limits[i], loading.config) = number;
+			return config_fail(config_line(cfg),
+					   "%s: '%s' is not a value of it, expected a number "
+					   "from %u to %u",
+					   opt->name, value, config_limits[i].min,
+					   config_limits[i].max);
+		*limit_value(&config_limits[i], config_loading.config) = number;
 	}
 	*(const char **)result = value;
 	return 0;
@@ -296,11 +204,12 @@ static int on_patience(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *resu
 	(void)opt;
 	if (!parse_duration(&p, &ms) || !parse_end(p) || ms < DOCTOR_PATIENCE_LEAST_MS ||
 	    ms > DOCTOR_PATIENCE_MOST_MS)
-		return fail(line_of(cfg),
-			    "patience: '%s' is not a value of it, expected a duration from 100ms "
-			    "to 1h",
-			    value);
-	loading.config->doctor_patience_ms = ms;
+		return config_fail(
+			config_line(cfg),
+			"patience: '%s' is not a value of it, expected a duration from 100ms "
+			"to 1h",
+			value);
+	config_loading.config->doctor_patience_ms = ms;
 	*(const char **)result = value;
 	return 0;
 }
@@ -309,9 +218,10 @@ static int on_group(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 {
 	(void)opt;
 	if (!*value || strlen(value) >= CONFIG_GROUP_MAX)
-		return fail(line_of(cfg),
-			    "group: '%s' is not a value of it, expected a group's name", value);
-	snprintf(loading.config->group, CONFIG_GROUP_MAX, "%s", value);
+		return config_fail(config_line(cfg),
+				   "group: '%s' is not a value of it, expected a group's name",
+				   value);
+	snprintf(config_loading.config->group, CONFIG_GROUP_MAX, "%s", value);
 	*(const char **)result = value;
 	return 0;
 }
@@ -332,9 +242,10 @@ static bool finish_rules(struct config *config)
 		/* A problem begins with the key that has it. */
 		key = policy_key_find(problem, strcspn(problem, " ="));
 		if (key)
-			line = policy_said(rule, key) ? loading.rule_key_line[i][key - policy_keys]
-						      : loading.default_line[key - policy_keys];
-		fail(line ? line : loading.rule_line[i], "policy '%s': %s", rule->name, problem);
+			line = policy_said(rule, key) ? reading.rule_key_line[i][key - policy_keys]
+						      : reading.default_line[key - policy_keys];
+		config_fail(line ? line : reading.rule_line[i], "policy '%s': %s", rule->name,
+			    problem);
 		return false;
 	}
 	return true;
@@ -352,15 +263,15 @@ static char *read_file(const char *path, size_t *len)
 	ssize_t n = 0;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
-		fail(0, "cannot be read: %s", strerror(errno));
+		config_fail(0, "cannot be read: %s", strerror(errno));
 	else if (S_ISDIR(st.st_mode))
-		fail(0, "is a directory, expected a file");
+		config_fail(0, "is a directory, expected a file");
 	else if (!S_ISREG(st.st_mode))
-		fail(0, "is not a file, expected one");
+		config_fail(0, "is not a file, expected one");
 	else if (st.st_size > CONFIG_FILE_MAX)
-		fail(0, "is larger than a config can be, expected at most 1 MiB");
+		config_fail(0, "is larger than a config can be, expected at most 1 MiB");
 	else if (!(text = malloc(CONFIG_FILE_MAX + 1)))
-		fail(0, "%s", strerror(ENOMEM));
+		config_fail(0, "%s", strerror(ENOMEM));
 
 	for (*len = 0; text && *len < CONFIG_FILE_MAX; *len += (size_t)n) {
 		n = read(fd, text + *len, CONFIG_FILE_MAX - *len);
@@ -369,7 +280,7 @@ static char *read_file(const char *path, size_t *len)
 		if (n < 0 && errno == EINTR)
 			n = 0;
 		if (n < 0) {
-			fail(0, "cannot be read: %s", strerror(errno));
+			config_fail(0, "cannot be read: %s", strerror(errno));
 			free(text);
 			text = NULL;
 		}
@@ -417,6 +328,7 @@ static bool parse_text(char *text, size_t len)
 		CFG_SEC("defaults", default_keys, CFGF_NONE),
 		CFG_SEC("limits", limit_options, CFGF_NONE),
 		CFG_SEC("doctor", doctor, CFGF_NONE),
+		CFG_SEC("tune", config_tune_options(), CFGF_NONE),
 		CFG_STR_CB("group", NULL, CFGF_NODEFAULT, on_group),
 		CFG_END(),
 	};
@@ -429,19 +341,20 @@ static bool parse_text(char *text, size_t len)
 	fill_limit_options(limit_options);
 	cfg = cfg_init(top, CFGF_NONE);
 	if (!cfg || !stream) {
-		fail(0, "%s", strerror(ENOMEM));
+		config_fail(0, "%s", strerror(ENOMEM));
 		if (stream)
 			fclose(stream);
 		cfg_free(cfg);
 		return false;
 	}
-	cfg_set_error_function(cfg, on_error);
+	cfg_set_error_function(cfg, config_on_error);
 	cfg_set_validate_func(cfg, "policy", on_policy_end);
 	cfg_set_validate_func(cfg, "defaults", on_defaults_end);
+	config_tune_attach(cfg);
 	rule_begin();
-	sound = cfg_parse_fp(cfg, stream) == CFG_SUCCESS && !*loading.error;
+	sound = cfg_parse_fp(cfg, stream) == CFG_SUCCESS && !*config_loading.error;
 	if (!sound)
-		fail(0, "cannot be understood, expected closeside.conf(5)");
+		config_fail(0, "cannot be understood, expected closeside.conf(5)");
 	fclose(stream);
 	cfg_free(cfg);
 	return sound;
@@ -452,16 +365,17 @@ static bool load_text(void)
 	size_t len;
 	unsigned int line;
 	const char *wrong;
-	char *text = read_file(loading.path, &len);
+	char *text = read_file(config_loading.path, &len);
 	bool sound;
 
 	if (!text)
 		return false;
+	config_loading.text = text;
 	sound = config_scan(text, len, &line, &wrong);
 	if (!sound)
-		fail(line, "%s", wrong);
+		config_fail(line, "%s", wrong);
 	else
-		sound = parse_text(text, len) && finish_rules(loading.config);
+		sound = parse_text(text, len) && finish_rules(config_loading.config);
 	free(text);
 	return sound;
 }
@@ -476,6 +390,7 @@ struct config *config_new(void)
 	for (size_t i = 0; i < CONFIG_LIMITS; i++)
 		*limit_value(&config_limits[i], config) = config_limits[i].initial;
 	config->doctor_patience_ms = DOCTOR_PATIENCE_MS;
+	config_tune_begin(&config->tune);
 	return config;
 }
 
@@ -483,14 +398,14 @@ struct config *config_load(const char *path, char *error, size_t size)
 {
 	struct config *config = config_new();
 
-	memset(&loading, 0, sizeof(loading));
-	loading.path = path;
-	loading.config = config;
-	loading.error = error;
-	loading.error_size = size;
+	memset(&reading, 0, sizeof(reading));
+	config_loading.path = path;
+	config_loading.config = config;
+	config_loading.error = error;
+	config_loading.error_size = size;
 	*error = '\0';
 	if (!config)
-		fail(0, "%s", strerror(ENOMEM));
+		config_fail(0, "%s", strerror(ENOMEM));
 	else if (load_text())
 		return config;
 	config_free(config);

@@ -3,14 +3,42 @@
 #ifndef DAEMON_CONFIG_H
 #define DAEMON_CONFIG_H
 
+#include "daemon/sysctl.h"
+
 #include "common/policy.h"
 #include "common/wire.h"
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define CONFIG_GROUP_MAX 64
 #define CONFIG_ERROR_MAX 1024 /* room for the longest message of config_load() */
+
+/* X(enum, word): what the tuner does. */
+#define TUNE_MODES(X)                                                       \
+	X(OFF, "off")	    /* nothing */                                   \
+	X(ADVISE, "advise") /* the balance sheet, and what would mend it */ \
+	X(APPLY, "apply")   /* ... and mends it, as far as sysctls go */
+
+enum tune_mode {
+#define X(name, word) TUNE_##name,
+	TUNE_MODES(X)
+#undef X
+};
+
+/* tune {} */
+struct tune_config {
+	enum tune_mode mode;  /* advise */
+	uint32_t cooldown_ms; /* between two changes of a sysctl: a minute */
+	uint64_t memory_max;  /* what orphans may cost at most, bytes: 64 MiB */
+	struct {
+		int64_t min, max; /* within the sysctl's own least and most */
+		bool said;	  /* else 0, 0 */
+	} bound[SYSCTL_COUNT];
+};
+
+const char *tune_mode_word(enum tune_mode mode);
 
 struct config {
 	struct policy_rule rules[WIRE_RULES_MAX]; /* in the file's order, defaults{} mixed in */
@@ -25,6 +53,8 @@ struct config {
 	unsigned int namespaces;	  /* 64; 1: only the daemon's own */
 
 	uint32_t doctor_patience_ms; /* doctor { patience }: 30 s */
+
+	struct tune_config tune;
 
 	char group[CONFIG_GROUP_MAX]; /* group = "adm": may read the control socket; "": none */
 };

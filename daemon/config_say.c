@@ -101,6 +101,42 @@ void config_dump_rule(const struct policy_rule *rule, void (*emit)(void *arg, co
 	}
 }
 
+static void dump_bounds(const struct tune_config *tune, void (*emit)(void *arg, const char *line),
+			void *arg)
+{
+	char line[128];
+
+	for (size_t i = 0; i < SYSCTL_COUNT; i++) {
+		if (!tune->bound[i].said)
+			continue;
+		snprintf(line, sizeof(line), "\tbound %s {", sysctls[i].name);
+		emit(arg, line);
+		snprintf(line, sizeof(line), "\t\tmin = %lld", (long long)tune->bound[i].min);
+		emit(arg, line);
+		snprintf(line, sizeof(line), "\t\tmax = %lld", (long long)tune->bound[i].max);
+		emit(arg, line);
+		emit(arg, "\t}");
+	}
+}
+
+static void dump_tune(const struct tune_config *tune, void (*emit)(void *arg, const char *line),
+		      void *arg)
+{
+	char line[64], cooldown[DURATION_TEXT_MAX], memory[SIZE_TEXT_MAX];
+
+	emit(arg, "tune {");
+	snprintf(line, sizeof(line), "\tmode = %s", tune_mode_word(tune->mode));
+	emit(arg, line);
+	snprintf(line, sizeof(line), "\tcooldown = %s",
+		 format_duration(tune->cooldown_ms, cooldown, sizeof(cooldown)));
+	emit(arg, line);
+	snprintf(line, sizeof(line), "\tmemory = %s",
+		 format_size(tune->memory_max, memory, sizeof(memory)));
+	emit(arg, line);
+	dump_bounds(tune, emit, arg);
+	emit(arg, "}");
+}
+
 void config_dump(const struct config *config, void (*emit)(void *arg, const char *line), void *arg)
 {
 	char line[CONFIG_GROUP_MAX + 64], patience[DURATION_TEXT_MAX];
@@ -119,6 +155,7 @@ void config_dump(const struct config *config, void (*emit)(void *arg, const char
 		 format_duration(config->doctor_patience_ms, patience, sizeof(patience)));
 	emit(arg, line);
 	emit(arg, "}");
+	dump_tune(&config->tune, emit, arg);
 	if (*config->group) {
 		snprintf(line, sizeof(line), "group = \"%s\"", config->group);
 		emit(arg, line);

@@ -140,3 +140,16 @@ bool config_scan(const char *text, size_t len, unsigned int *line, const char **
 	}
 	return !*wrong;
 }
+
+unsigned int config_scan_back(const char *text, unsigned int line, const char *word)
+{
+	unsigned int found = line, at = 1;
+	size_t len = strlen(word);
+
+	for (; *text && at <= line; text++) {
+		if (!strncmp(text, word, len))
+			found = at;
+		at += *text == '\n';
+	}
+	return found;
+}

@@ -12,4 +12,7 @@
  * text is not text, or if it says nothing at all. */
 bool config_scan(const char *text, size_t len, unsigned int *line, const char **wrong);
 
+/* The nearest line from this one back that has the word; if none has it, this one. */
+unsigned int config_scan_back(const char *text, unsigned int line, const char *word);
+
 #endif

@@ -147,7 +147,7 @@ static size_t copy_listeners(const struct gather *gather)
 
 static bool is_many(const struct gather *gather, const struct destination_row *row)
 {
-	const struct probe_ports *ports = &gather->parts.ports;
+	const struct probe_ports *ports = &gather->parts.ports[row->route.netns];
 
 	return row->facts.used * 4 >= (uint32_t)ports->hi - ports->lo + 1 - ports->reserved;
 }
@@ -197,8 +197,8 @@ bool gather_facts(struct gather *gather, struct doctor_facts *facts)
 	facts->listener_count = copy_listeners(gather);
 	facts->destinations = gather->destination_facts;
 	facts->destination_count = copy_destinations(gather);
-	facts->port_lo = gather->parts.ports.lo;
-	facts->port_hi = gather->parts.ports.hi;
-	facts->ports_reserved = gather->parts.ports.reserved;
+	facts->port_lo = gather->parts.ports[CONN_NETNS_OWN].lo;
+	facts->port_hi = gather->parts.ports[CONN_NETNS_OWN].hi;
+	facts->ports_reserved = gather->parts.ports[CONN_NETNS_OWN].reserved;
 	return true;
 }

@@ -69,6 +69,7 @@ static void add_unaccepted(struct gather *gather, const struct conn *conn)
 	if (!row)
 		return;
 	if (conn->state == STATE_SYN_RECV) {
+		row->syn_recv++;
 		if (age_ms < HANDSHAKE_OLD_MS)
 			return;
 		row->handshakes++;
@@ -93,6 +94,8 @@ static void add_live(struct gather *gather, const struct conn *conn)
 	case STATE_FIN_WAIT2:
 		if (held)
 			pile(gather, conn, PLIGHT_FIN_WAIT2, age_ms);
+		else
+			gather->orphans_fin_wait2++;
 		break;
 	case STATE_FIN_WAIT1:
 	case STATE_CLOSING:
@@ -109,7 +112,7 @@ static void add_live(struct gather *gather, const struct conn *conn)
 
 static void add_time_wait(struct gather *gather, const struct conn *conn)
 {
-	struct maker_row *row = maker_row(gather, conn->proc);
+	struct maker_row *row = maker_row(gather, conn->proc, conn->netns);
 	bool server = conn->role == ROLE_SERVER;
 
 	if (!row)
@@ -150,9 +153,17 @@ static bool is_loopback(const struct conn *conn)
 	return conn->remote.family == AF_INET ? addr[12] == 127 : !memcmp(addr, one, sizeof(one));
 }
 
+/* In how many milliseconds its TIME_WAIT ends: one that is late ends at once. */
+static unsigned int slot_of(uint64_t state_ms)
+{
+	uint64_t left_ms = state_ms < TIME_WAIT_MS ? TIME_WAIT_MS - state_ms : 0;
+
+	return left_ms ? (unsigned int)((left_ms - 1) / ROWS_SLOT_MS) : 0;
+}
+
 static void add_port(struct gather *gather, const struct conn *conn)
 {
-	const struct probe_ports *ports = &gather->parts.ports;
+	const struct probe_ports *ports = &gather->parts.ports[conn->netns];
 	uint64_t state_ms = rows_ago(gather, conn->since_ms),
 		 age_ms = rows_ago(gather, conn->opened_ms);
 	struct destination_row *row;
@@ -173,6 +184,7 @@ static void add_port(struct gather *gather, const struct conn *conn)
 	if (conn->state != STATE_TIME_WAIT)
 		return;
 	row->facts.time_wait++;
+	row->released[slot_of(state_ms)]++;
 	row->facts.reusable += state_ms >= REUSABLE_MS;
 	row->facts.released += state_ms >= TIME_WAIT_MS - DOCTOR_RATE_MS;
 }
@@ -200,7 +212,7 @@ void gather_conn(struct gather *gather, const struct conn *conn)
 		add_listener(gather, conn);
 	if (conn->state == STATE_LISTEN || conn->state == STATE_CLOSE)
 		return;
-	if (conn->role == ROLE_CLIENT && conn->netns == CONN_NETNS_OWN)
+	if (conn->role == ROLE_CLIENT && conn->netns < LIMIT_NAMESPACES)
 		add_port(gather, conn);
 	if (conn->state == STATE_TIME_WAIT)
 		add_time_wait(gather, conn);

@@ -9,6 +9,7 @@
 #include "daemon/conn.h"
 #include "daemon/cuts.h"
 #include "daemon/doctor.h"
+#include "daemon/limits.h"
 #include "daemon/probe.h"
 #include "daemon/vitals.h"
 
@@ -23,7 +24,7 @@ struct gather_parts {
 	const struct book *book;
 	struct config **config; /* of the moment; NULL: none */
 	uint64_t now_ms, patience_ms;
-	struct probe_ports ports;
+	struct probe_ports ports[LIMIT_NAMESPACES]; /* by struct conn.netns; hi 0: not wanted */
 };
 
 /* NULL: out of memory. */

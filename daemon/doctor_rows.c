@@ -27,21 +27,21 @@ struct process_row *process_row(struct gather *gather, struct proc *proc)
 }
 
 /* A program that comes when there are too many makes few of them. */
-struct maker_row *maker_row(struct gather *gather, struct proc *proc)
+struct maker_row *maker_row(struct gather *gather, struct proc *proc, uint8_t netns)
 {
-	char program[sizeof(((struct maker_row *)0)->program)] = "";
+	struct maker_key key = {.netns = netns};
 	struct maker_row *row;
 
 	if (proc)
-		snprintf(program, sizeof(program), "%s", process_name(&proc->process));
-	HASH_FIND(hh, gather->makers, program, strlen(program), row);
+		snprintf(key.program, sizeof(key.program), "%s", process_name(&proc->process));
+	HASH_FIND(hh, gather->makers, &key, sizeof(key), row);
 	if (row || HASH_COUNT(gather->makers) >= ROWS_MAKERS)
 		return row;
 	row = calloc(1, sizeof(*row));
 	if (!row)
 		return NULL;
-	memcpy(row->program, program, sizeof(row->program));
-	HASH_ADD_KEYPTR(hh, gather->makers, row->program, strlen(row->program), row);
+	row->key = key;
+	HASH_ADD(hh, gather->makers, key, sizeof(row->key), row);
 	return row;
 }
 
@@ -87,7 +87,7 @@ void destinations_clean(struct gather *gather)
 
 struct destination_row *destination_row(struct gather *gather, const struct conn *conn)
 {
-	struct route route = {conn->local, conn->remote};
+	struct route route = {conn->local, conn->remote, conn->netns};
 	struct destination_row *row;
 
 	route.local.port = 0;

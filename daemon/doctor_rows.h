@@ -12,6 +12,8 @@ enum {
 	ROWS_BUCKET = 4096, /* connections between two cleanings of destinations */
 	ROWS_MAKERS = 4096,
 	ROWS_LISTENERS = 4096,
+	ROWS_SLOT_MS = 5000,
+	ROWS_SLOTS = 12, /* the life of a TIME_WAIT */
 };
 
 struct process_row {
@@ -20,8 +22,13 @@ struct process_row {
 	UT_hash_handle hh;
 };
 
+struct maker_key {
+	char program[sizeof(((struct doctor_who *)0)->program)];
+	uint64_t netns; /* struct conn.netns */
+};
+
 struct maker_row {
-	char program[sizeof(((struct doctor_who *)0)->program)]; /* the key */
+	struct maker_key key;
 	struct proc *proc;
 	struct doctor_maker facts;
 	UT_hash_handle hh;
@@ -29,14 +36,16 @@ struct maker_row {
 
 /* What waits at a port, whichever of its listeners has it. */
 struct port_row {
-	uint32_t place; /* the key: the network namespace, the port */
-	uint32_t waiting, handshakes;
+	uint32_t place;		      /* the key: the network namespace, the port */
+	uint32_t waiting, handshakes; /* for too long, */
+	uint32_t syn_recv;	      /* and all */
 	uint64_t oldest_ms, oldest_handshake_ms;
 	UT_hash_handle hh;
 };
 
 struct route {
 	struct endpoint local, remote;
+	uint64_t netns; /* struct conn.netns */
 };
 
 struct destination_row {
@@ -45,6 +54,7 @@ struct destination_row {
 	uint32_t votes, missed;
 	const char *policy;
 	uint64_t first_ms;
+	uint32_t released[ROWS_SLOTS]; /* TIME_WAITs that end in each of the next slots */
 	struct doctor_destination facts;
 	UT_hash_handle hh;
 };
@@ -64,6 +74,7 @@ struct gather {
 	struct destination_row *destinations;
 	struct listener_row listeners[ROWS_LISTENERS];
 	unsigned int listener_count, walked;
+	uint32_t orphans_fin_wait2;	  /* full sockets and minisockets */
 	const struct process_row *looked; /* the last that was */
 	bool looking;
 	struct doctor_process *process_facts;
@@ -74,7 +85,7 @@ struct gather {
 
 /* Those that are there, or new ones; NULL: there is no room. */
 struct process_row *process_row(struct gather *gather, struct proc *proc);
-struct maker_row *maker_row(struct gather *gather, struct proc *proc);
+struct maker_row *maker_row(struct gather *gather, struct proc *proc, uint8_t netns);
 struct port_row *port_row(struct gather *gather, const struct conn *conn);
 struct destination_row *destination_row(struct gather *gather, const struct conn *conn);
 struct listener_row *listener_row(struct gather *gather, struct proc *proc, uint8_t netns,

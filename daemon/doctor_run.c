@@ -6,6 +6,7 @@
 #include "daemon/doctor.h"
 #include "daemon/doctor_gather.h"
 #include "daemon/loop.h"
+#include "daemon/sysctl.h"
 #include "daemon/vitals.h"
 
 #include "common/wire.h"
@@ -23,6 +24,7 @@ enum {
 };
 
 struct doctor_watch {
+	struct probe *probe;
 	struct vitals *vitals;
 	struct descriptors *descriptors;
 	struct cuts cuts;
@@ -44,17 +46,19 @@ static bool are_few(uint64_t used, uint64_t limit)
 	return doctor_descriptors_are_few(&doctor_usual, used, limit);
 }
 
-struct doctor_watch *doctor_watch_new(struct conns *conns, uint64_t now_ms)
+struct doctor_watch *doctor_watch_new(struct conns *conns, struct probe *probe,
+				      struct vitals *vitals)
 {
 	struct doctor_watch *watch = calloc(1, sizeof(*watch));
 
 	if (!watch)
 		return NULL;
-	watch->vitals = vitals_new(now_ms);
+	watch->probe = probe;
+	watch->vitals = vitals;
 	watch->descriptors = descriptors_new(conns_procs(conns), are_few);
-	if (watch->vitals && watch->descriptors)
+	if (watch->descriptors)
 		return watch;
-	doctor_watch_free(watch);
+	free(watch);
 	return NULL;
 }
 
@@ -62,7 +66,6 @@ void doctor_watch_free(struct doctor_watch *watch)
 {
 	if (!watch)
 		return;
-	vitals_free(watch->vitals);
 	descriptors_free(watch->descriptors);
 	free(watch);
 }
@@ -109,18 +112,28 @@ static void take_counters(struct doctor_facts *facts, const struct vitals *vital
 	facts->queue_full_cookies = lately(vitals, PROBE_REQUEST_QUEUE_COOKIES, parts);
 }
 
-static void take_settings(struct doctor_facts *facts, const struct vitals *vitals, uint64_t now_ms)
+/* What it is; or, if it cannot be read, what it is in most systems. */
+static uint64_t setting(const struct doctor_watch *watch, enum sysctl key, uint64_t fallback)
 {
-	uint64_t settings[PROBE_SETTING_COUNT], least;
+	struct sysctl_value value;
 
-	probe_settings(settings);
-	facts->time_wait_max = settings[PROBE_TIME_WAITS_MAX];
-	facts->orphans_max = settings[PROBE_ORPHANS_MAX];
-	facts->timestamps = settings[PROBE_TIMESTAMPS] != 0;
-	facts->syncookies = settings[PROBE_SYN_COOKIES] != 0;
-	facts->tw_reuse = (uint32_t)settings[PROBE_TIME_WAIT_REUSE];
-	facts->somaxconn = (uint32_t)settings[PROBE_SOMAXCONN];
-	facts->synack_retries = (uint32_t)settings[PROBE_SYN_ACK_RETRIES];
+	return sysctl_read(probe_folders(watch->probe), key, &value) ? (uint64_t)value.number[0]
+								     : fallback;
+}
+
+static void take_settings(struct doctor_facts *facts, const struct doctor_watch *watch,
+			  uint64_t now_ms)
+{
+	const struct vitals *vitals = watch->vitals;
+	uint64_t least;
+
+	facts->time_wait_max = setting(watch, SYSCTL_TIME_WAITS_MAX, 0);
+	facts->orphans_max = setting(watch, SYSCTL_ORPHANS_MAX, 0);
+	facts->timestamps = setting(watch, SYSCTL_TIMESTAMPS, 1) != 0;
+	facts->syncookies = setting(watch, SYSCTL_SYN_COOKIES, 1) != 0;
+	facts->tw_reuse = (uint32_t)setting(watch, SYSCTL_TIME_WAIT_REUSE, 2);
+	facts->somaxconn = (uint32_t)setting(watch, SYSCTL_SOMAXCONN, 4096);
+	facts->synack_retries = (uint32_t)setting(watch, SYSCTL_SYN_ACK_RETRIES, 5);
 	least = facts->time_wait_max * doctor_usual.time_wait_percent / 100;
 	facts->time_wait_near_ms = vitals_at_least_since(vitals, PROBE_TIME_WAITS, least, now_ms);
 	facts->destroys_orphans = kernel_destroys_orphans();
@@ -196,7 +209,7 @@ static void judge(const struct loop *loop, struct gather *gather, struct verdict
 
 	thresholds.patience_ms = parts->patience_ms;
 	take_counters(&facts, vitals, parts);
-	take_settings(&facts, vitals, parts->now_ms);
+	take_settings(&facts, loop->doctor, parts->now_ms);
 	vitals_each_listener(vitals, add_listener, gather);
 	if (gather_facts(gather, &facts))
 		doctor_judge(&facts, &thresholds, verdicts);
@@ -291,7 +304,7 @@ static void begin(struct client *client)
 		.config = &loop->config,
 		.now_ms = wire_now_ms(),
 		.patience_ms = loop->config->doctor_patience_ms,
-		.ports = probe_local_ports(),
+		.ports = probe_local_ports(loop->doctor->probe),
 	};
 
 	if (round)

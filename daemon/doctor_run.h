@@ -11,9 +11,12 @@
 struct client;
 struct conns;
 struct doctor_watch;
+struct probe;
+struct vitals;
 
-/* NULL with errno. */
-struct doctor_watch *doctor_watch_new(struct conns *conns, uint64_t now_ms);
+/* Probe and vitals of our own namespace stay the caller's. NULL: out of memory. */
+struct doctor_watch *doctor_watch_new(struct conns *conns, struct probe *probe,
+				      struct vitals *vitals);
 void doctor_watch_free(struct doctor_watch *watch);
 /* Each second. */
 void doctor_watch_tick(struct doctor_watch *watch, uint64_t now_ms);

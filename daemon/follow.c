@@ -10,6 +10,7 @@
 #include "daemon/log.h"
 #include "daemon/netns.h"
 #include "daemon/opener.h"
+#include "daemon/probe.h"
 #include "daemon/survey.h"
 #include "daemon/sweep.h"
 
@@ -506,25 +507,39 @@ static struct followed *find_namespace(struct follow *follow, uint64_t inode)
 	return NULL;
 }
 
-/* NULL fds: our own. */
-static bool add_namespace(struct follow *follow, uint64_t inode, const int fds[OPENED_FDS])
+static bool follow_namespace(struct follow *follow, struct followed *followed, struct netns *ns)
 {
-	struct followed *followed = follow->all;
+	if (!ns)
+		return false;
+	followed->ns = ns;
+	followed->met = true;
+	conns_name_netns(follow->parts.conns, ns->index, ns->inode);
+	if (ns->destroyed)
+		followed->freed = freed_new(&follow->parts, ns, &follow->costs);
+	return true;
+}
 
+static bool add_own(struct follow *follow)
+{
+	struct netns *ns = netns_open_own(follow->parts.probe, follow->parts.vitals);
+
+	return follow_namespace(follow, follow->all, ns);
+}
+
+static void add_namespace(struct follow *follow, const struct opener_answer *answer,
+			  int fds[OPENED_FDS])
+{
 	const struct followed *end = follow->all + most_namespaces(follow);
+	struct followed *followed = follow->all;
 
 	while (followed < end && followed->ns)
 		followed++;
-	if (followed == end)
-		return false;
-	followed->ns = netns_open(inode, (uint8_t)(followed - follow->all), fds);
-	if (!followed->ns)
-		return false;
-	followed->met = true;
-	conns_name_netns(follow->parts.conns, followed->ns->index, inode);
-	if (followed->ns->destroyed)
-		followed->freed = freed_new(&follow->parts, followed->ns, &follow->costs);
-	return true;
+	if (followed == end || find_namespace(follow, answer->netns))
+		opener_drop(fds);
+	else
+		follow_namespace(follow, followed,
+				 netns_open(answer->netns, (uint8_t)(followed - follow->all),
+					    (pid_t)answer->pid, fds));
 }
 
 static void on_namespace(void *arg, uint64_t inode, pid_t pid)
@@ -533,10 +548,12 @@ static void on_namespace(void *arg, uint64_t inode, pid_t pid)
 	struct followed *followed = find_namespace(follow, inode);
 	struct opener_request request = {.netns = inode, .pid = pid};
 
-	if (followed)
+	if (followed) {
 		followed->met = true;
-	else
+		followed->ns->pid = inode == follow->all[0].ns->inode ? 0 : pid;
+	} else {
 		opener_ask(follow->parts.opener, &request);
+	}
 }
 
 static void on_opened(evutil_socket_t fd, short what, void *arg)
@@ -554,9 +571,7 @@ static void on_opened(evutil_socket_t fd, short what, void *arg)
 			follow->costs.closed_netns++;
 			continue;
 		}
-		if (find_namespace(follow, answer.netns) ||
-		    !add_namespace(follow, answer.netns, fds))
-			opener_drop(fds);
+		add_namespace(follow, &answer, fds);
 	}
 }
 
@@ -628,7 +643,8 @@ static bool is_far_off(long more, long of)
 static unsigned int expire(struct follow *follow, struct netns *ns, uint64_t now_ms)
 {
 	struct conns *conns = follow->parts.conns;
-	long known = conns_in(conns, ns->index, STATE_TIME_WAIT), there = netns_time_waits(ns);
+	long known = conns_in(conns, ns->index, STATE_TIME_WAIT),
+	     there = probe_time_waits(ns->probe);
 	long over = there < 0 ? 0 : known - there;
 	unsigned int gone = 0;
 
@@ -737,7 +753,7 @@ struct follow *follow_new(const struct follow_parts *parts)
 	follow->survey = survey_new(parts->base, &survey_calls, follow);
 	follow->sweep = sweep_new(parts->base, parts->conns, parts->book, &sweep_calls, follow);
 	if (!follow->unaccepted || !follow->listeners || !follow->survey || !follow->sweep ||
-	    !add_namespace(follow, netns_own(), NULL) || !add_events(follow)) {
+	    !add_own(follow) || !add_events(follow)) {
 		int error = errno;
 
 		follow_free(follow);
@@ -766,4 +782,9 @@ void follow_free(struct follow *follow)
 	free(follow->unaccepted);
 	free(follow->listeners);
 	free(follow);
+}
+
+struct netns *follow_netns(const struct follow *follow, unsigned int index)
+{
+	return index < NETNS_MAX && !follow->all[index].gone ? follow->all[index].ns : NULL;
 }

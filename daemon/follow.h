@@ -21,8 +21,11 @@
 
 struct event_base;
 struct follow;
+struct netns;
+struct probe;
 struct retire;
 struct sessions;
+struct vitals;
 
 struct follow_parts {
 	struct event_base *base;
@@ -32,6 +35,8 @@ struct follow_parts {
 	struct sessions *sessions; /* whose records are read first; NULL: none */
 	int opener;		   /* the loop's end of the guardian's opener; -1: none */
 	struct config **config;	   /* whose policies are for those without the shim as well */
+	struct probe *probe;	   /* of our own namespace, */
+	struct vitals *vitals;	   /* and what it has counted */
 };
 
 /* NULL with errno. */
@@ -50,6 +55,10 @@ struct follow_waiter {
 /* Calls ready() once the model is as fresh as it is to be had without delay: maybe at once. */
 void follow_refresh(struct follow *follow, struct follow_waiter *waiter);
 void follow_forget(struct follow *follow, struct follow_waiter *waiter);
+
+/* A network namespace that is followed, below LIMIT_NAMESPACES, or NULL: until the next event. 0 is
+ * our own. */
+struct netns *follow_netns(const struct follow *follow, unsigned int index);
 
 /* How old what the kernel said of all live sockets is, ms. */
 uint64_t follow_age_ms(const struct follow *follow, uint64_t now_ms);

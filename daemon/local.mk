@@ -31,6 +31,7 @@ libdaemon_la_SOURCES = \
 	daemon/freed.c daemon/freed.h \
 	daemon/guardian.c daemon/guardian.h \
 	daemon/held.c daemon/held.h \
+	daemon/ignored.c daemon/ignored.h \
 	daemon/inbox.c daemon/inbox.h \
 	daemon/kernel.c daemon/kernel.h \
 	daemon/limits.h \
@@ -47,6 +48,7 @@ libdaemon_la_SOURCES = \
 	daemon/process.c daemon/process.h \
 	daemon/pulse.h \
 	daemon/record.c daemon/record.h \
+	daemon/relisten.c daemon/relisten.h \
 	daemon/reply.c daemon/reply.h \
 	daemon/retire.c daemon/retire.h \
 	daemon/self.c daemon/self.h \
@@ -55,8 +57,12 @@ libdaemon_la_SOURCES = \
 	daemon/sock.c daemon/sock.h \
 	daemon/survey.c daemon/survey.h \
 	daemon/sweep.c daemon/sweep.h \
-	daemon/sysctl.h \
 	daemon/tally.c daemon/tally.h \
+	daemon/tune.c daemon/tune.h \
+	daemon/tune_command.c daemon/tune_command.h \
+	daemon/tune_listeners.c daemon/tune_listeners.h \
+	daemon/tune_reply.c daemon/tune_reply.h \
+	daemon/tune_samples.c daemon/tune_samples.h \
 	daemon/user.c daemon/user.h \
 	daemon/vitals.c daemon/vitals.h \
 	daemon/welcome.c daemon/welcome.h
@@ -69,8 +75,11 @@ libdaemon_la_LIBADD = libcli.la libconfig.la libcommon.la \
 # The config file: the daemon's and the CLI's.
 libconfig_la_SOURCES = \
 	daemon/config.c daemon/config.h \
+	daemon/config_error.c daemon/config_load.h \
 	daemon/config_say.c \
-	daemon/config_scan.c daemon/config_scan.h
+	daemon/config_scan.c daemon/config_scan.h \
+	daemon/config_tune.c \
+	daemon/sysctl.c daemon/sysctl.h
 libconfig_la_CPPFLAGS = $(AM_CPPFLAGS) $(CONFUSE_CFLAGS)
 libconfig_la_LIBADD = $(CONFUSE_LIBS)
 

@@ -14,10 +14,13 @@
 #include "daemon/log.h"
 #include "daemon/page.h"
 #include "daemon/patience.h"
+#include "daemon/probe.h"
 #include "daemon/retire.h"
 #include "daemon/session.h"
 #include "daemon/tally.h"
+#include "daemon/tune.h"
 #include "daemon/user.h"
+#include "daemon/vitals.h"
 
 #include "common/wire.h"
 
@@ -149,6 +152,7 @@ bool loop_reload(struct loop *loop, char *error, size_t size)
 	page_set_rules(loop->page, config->rules, config->rule_count);
 	name_policies(loop);
 	apply_limits(loop);
+	tune_reloaded(loop->tune);
 	config_warnings(config, warn, loop);
 	log_notice("reloaded: %u %s from %s", config->rule_count,
 		   config->rule_count == 1 ? "policy" : "policies", loop->options->config_path);
@@ -233,6 +237,7 @@ static void tick(struct loop *loop, uint64_t now_ms)
 	users_tick(loop->users, now_ms);
 	follow_tick(loop->follow, now_ms);
 	doctor_watch_tick(loop->doctor, now_ms);
+	tune_tick(loop->tune, now_ms);
 	census_tick(conns_census(loop->conns), elapsed);
 	census_tick(conns_unknown(loop->conns), elapsed);
 	procs_tick(conns_procs(loop->conns), elapsed);
@@ -324,7 +329,11 @@ static bool make_stores(struct loop *loop)
 		return false;
 	}
 	loop->retire = retire_new(loop->base, loop->book, loop->kernel);
-	loop->doctor = doctor_watch_new(loop->conns, wire_now_ms());
+	loop->probe = probe_new(NULL);
+	if (loop->probe)
+		loop->vitals = vitals_new(loop->probe, wire_now_ms());
+	if (loop->vitals)
+		loop->doctor = doctor_watch_new(loop->conns, loop->probe, loop->vitals);
 	return loop->retire && loop->doctor;
 }
 
@@ -338,6 +347,8 @@ static bool follow(struct loop *loop)
 		.sessions = loop->sessions,
 		.opener = loop->options->opener_fd,
 		.config = &loop->config,
+		.probe = loop->probe,
+		.vitals = loop->vitals,
 	};
 
 	loop->follow = follow_new(&parts);
@@ -371,7 +382,10 @@ static bool make_services(struct loop *loop)
 	session.custody = loop->custody;
 	loop->sessions = sessions_new(&session, options->session_fd, loop->config->sessions_max);
 	loop->control = control_new(loop, options->control_fd);
-	return loop->custody && loop->sessions && loop->control && follow(loop);
+	if (!loop->custody || !loop->sessions || !loop->control || !follow(loop))
+		return false;
+	loop->tune = tune_new(loop, options->setter_fd);
+	return loop->tune;
 }
 
 /* The page comes last: with it, shims begin to hand over. */
@@ -421,6 +435,7 @@ static void stop(struct loop *loop)
 	deadman_stop(); /* from here on the guardian counts the time */
 	patience_publish(loop->patience, NULL);
 	page_free(loop->page);
+	tune_free(loop->tune);
 	follow_free(loop->follow);
 	control_free(loop->control);
 	sessions_free(loop->sessions);
@@ -429,6 +444,8 @@ static void stop(struct loop *loop)
 	retire_free(loop->retire);
 	kernel_close(loop->kernel);
 	doctor_watch_free(loop->doctor);
+	vitals_free(loop->vitals);
+	probe_free(loop->probe);
 	conns_free(loop->conns);
 	users_free(loop->users);
 	patience_free(loop->patience);

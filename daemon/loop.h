@@ -43,7 +43,10 @@ struct loop {
 	struct sessions *sessions;
 	struct control *control;
 	struct follow *follow;
+	struct probe *probe; /* of our own network namespace */
+	struct vitals *vitals;
 	struct doctor_watch *doctor;
+	struct tune *tune;
 	unsigned int watchers; /* clients of the control socket that watch */
 	struct loop_events *events;
 	uint64_t started_ms;

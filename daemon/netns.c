@@ -2,14 +2,14 @@
 #include "daemon/netns.h"
 
 #include "daemon/kernel.h"
+#include "daemon/probe.h"
+#include "daemon/vitals.h"
 
 #include "common/policy.h"
+#include "common/wire.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -20,38 +20,62 @@ uint64_t netns_own(void)
 	return stat("/proc/self/ns/net", &st) == 0 ? st.st_ino : 0;
 }
 
-static void open_own(struct netns *ns)
+/* All three take their descriptor, -1 for a new one, also if they fail. */
+static struct netns *open_one(uint64_t inode, uint8_t index, const int fds[OPENED_FDS])
 {
-	ns->lookup = kernel_open(-1);
-	ns->dump = kernel_open(-1);
-	ns->destroyed = kernel_open_destroyed(-1);
-	ns->sockstat = open("/proc/self/net/sockstat", O_RDONLY | O_CLOEXEC);
-}
-
-static void take_opened(struct netns *ns, const int fds[OPENED_FDS])
-{
-	ns->lookup = kernel_open(fds[OPENED_LOOKUP]);
-	ns->dump = kernel_open(fds[OPENED_DUMP]);
-	ns->destroyed = kernel_open_destroyed(fds[OPENED_DESTROYED]);
-	ns->sockstat = fds[OPENED_SOCKSTAT];
-}
-
-struct netns *netns_open(uint64_t inode, uint8_t index, const int fds[OPENED_FDS])
-{
+	struct kernel *lookup = kernel_open(fds[OPENED_LOOKUP]),
+		      *dump = kernel_open(fds[OPENED_DUMP]),
+		      *destroyed = kernel_open_destroyed(fds[OPENED_DESTROYED]);
 	struct netns *ns = calloc(1, sizeof(*ns));
 
-	if (!ns)
-		return NULL;
-	ns->inode = inode;
-	ns->index = index;
-	ns->want_time_wait = true;
-	if (fds)
-		take_opened(ns, fds);
-	else
-		open_own(ns);
-	if (ns->lookup && ns->dump)
+	if (ns && lookup && dump) {
+		*ns = (struct netns){.inode = inode,
+				     .index = index,
+				     .want_time_wait = true,
+				     .lookup = lookup,
+				     .dump = dump,
+				     .destroyed = destroyed};
 		return ns;
-	netns_close(ns);
+	}
+	kernel_close(lookup);
+	kernel_close(dump);
+	kernel_close(destroyed);
+	free(ns);
+	return NULL;
+}
+
+struct netns *netns_open_own(struct probe *probe, struct vitals *vitals)
+{
+	static const int new[OPENED_FDS] = {-1, -1, -1};
+	struct netns *ns = open_one(netns_own(), 0, new);
+
+	if (ns) {
+		ns->probe = probe;
+		ns->vitals = vitals;
+	}
+	return ns;
+}
+
+struct netns *netns_open(uint64_t inode, uint8_t index, pid_t pid, const int fds[OPENED_FDS])
+{
+	struct netns *ns = open_one(inode, index, fds);
+	struct probe *probe = probe_new(fds);
+	struct vitals *vitals = probe ? vitals_new(probe, wire_now_ms()) : NULL;
+
+	if (ns) {
+		ns->pid = pid;
+		ns->probe = probe;
+		ns->vitals = vitals;
+		ns->owns = true;
+	}
+	if (ns && vitals)
+		return ns;
+	if (ns) {
+		netns_close(ns);
+	} else {
+		vitals_free(vitals);
+		probe_free(probe);
+	}
 	return NULL;
 }
 
@@ -64,8 +88,10 @@ void netns_close(struct netns *ns)
 	kernel_close(ns->lookup);
 	kernel_close(ns->dump);
 	kernel_close(ns->destroyed);
-	if (ns->sockstat >= 0)
-		close(ns->sockstat);
+	if (ns->owns) {
+		vitals_free(ns->vitals);
+		probe_free(ns->probe);
+	}
 	free(ns);
 	errno = error;
 }
@@ -78,20 +104,4 @@ uint8_t netns_role(const struct netns *ns, uint16_t port)
 void netns_listens(struct netns *ns, uint16_t port)
 {
 	ns->listening[port / 8] |= 1u << port % 8;
-}
-
-long netns_time_waits(const struct netns *ns)
-{
-	char text[512];
-	ssize_t n = ns->sockstat < 0 ? -1 : pread(ns->sockstat, text, sizeof(text) - 1, 0);
-	const char *tcp;
-	long count;
-
-	if (n <= 0)
-		return -1;
-	text[n] = '\0';
-	tcp = strstr(text, "TCP: ");
-	if (!tcp || sscanf(tcp, "TCP: inuse %*d orphan %*d tw %ld", &count) != 1)
-		return -1;
-	return count;
 }

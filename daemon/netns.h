@@ -9,6 +9,8 @@
 #include <stdint.h>
 
 struct kernel;
+struct probe;
+struct vitals;
 
 struct netns {
 	uint64_t inode;
@@ -16,13 +18,18 @@ struct netns {
 	struct kernel *lookup;	  /* single sockets */
 	struct kernel *dump;	  /* all of them: the survey's */
 	struct kernel *destroyed; /* the multicast; NULL: not permitted */
-	int sockstat;
+	struct probe *probe;
+	struct vitals *vitals;	      /* of probe */
+	bool owns;		      /* these two */
+	pid_t pid;		      /* of a process that was in it lately; 0: our own */
 	bool want_time_wait;	      /* some are missing in the model, or too many are there */
 	uint8_t listening[65536 / 8]; /* a bit for each port */
 };
 
-/* NULL with errno. fds: NULL for our own namespace; they become its own, also if it fails. */
-struct netns *netns_open(uint64_t inode, uint8_t index, const int fds[OPENED_FDS]);
+/* Ours, of index 0. Probe and vitals stay the caller's. NULL with errno. */
+struct netns *netns_open_own(struct probe *probe, struct vitals *vitals);
+/* Another. The descriptors become its own, also if it fails. */
+struct netns *netns_open(uint64_t inode, uint8_t index, pid_t pid, const int fds[OPENED_FDS]);
 void netns_close(struct netns *ns);
 
 /* The inode of the namespace that we are in. */
@@ -31,8 +38,5 @@ uint64_t netns_own(void);
 /* What has the port of a listener was accepted there: enum role. */
 uint8_t netns_role(const struct netns *ns, uint16_t port);
 void netns_listens(struct netns *ns, uint16_t port);
-/* How many minisockets of both families there are, in TIME_WAIT or FIN_WAIT2 (/proc/net/sockstat);
- * -1: not known. */
-long netns_time_waits(const struct netns *ns);
 
 #endif

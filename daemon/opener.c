@@ -2,6 +2,7 @@
 #include "daemon/opener.h"
 
 #include "daemon/log.h"
+#include "daemon/sysctl.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -41,15 +42,24 @@ void opener_drop(int fds[OPENED_FDS])
 /* In the namespace that we are in. 0 or errno. */
 static int open_here(int fds[OPENED_FDS])
 {
-	static const int type = SOCK_RAW | SOCK_CLOEXEC;
+	static const char *const paths[OPENED_FDS] = {
+		[OPENED_NETSTAT] = "/proc/thread-self/net/netstat",
+		[OPENED_SNMP] = "/proc/thread-self/net/snmp",
+		[OPENED_SOCKSTAT] = "/proc/thread-self/net/sockstat",
+		[OPENED_SOCKSTAT6] = "/proc/thread-self/net/sockstat6",
+		[OPENED_IPV4] = SYSCTL_FOLDER "ipv4",
+		[OPENED_CORE] = SYSCTL_FOLDER "core",
+		[OPENED_NETFILTER] = SYSCTL_FOLDER "netfilter",
+	};
 
-	fds[OPENED_LOOKUP] = socket(AF_NETLINK, type, NETLINK_SOCK_DIAG);
-	fds[OPENED_DUMP] = socket(AF_NETLINK, type, NETLINK_SOCK_DIAG);
-	fds[OPENED_DESTROYED] = socket(AF_NETLINK, type, NETLINK_SOCK_DIAG);
-	fds[OPENED_SOCKSTAT] = open("/proc/thread-self/net/sockstat", O_RDONLY | O_CLOEXEC);
-	for (int i = 0; i < OPENED_FDS; i++)
-		if (fds[i] < 0)
+	for (int i = 0; i < OPENED_FDS; i++) {
+		if (!paths[i])
+			fds[i] = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+		else
+			fds[i] = open(paths[i], O_CLOEXEC | (i >= OPENED_IPV4 ? O_PATH : O_RDONLY));
+		if (fds[i] < 0 && (errno != ENOENT || !paths[i]))
 			return errno;
+	}
 	return 0;
 }
 
@@ -90,22 +100,30 @@ static int open_there(const struct opener_request *request, int fds[OPENED_FDS])
 
 static void answer(int fd, const struct opener_request *request)
 {
-	int fds[OPENED_FDS] = {-1, -1, -1, -1};
-	struct opener_answer answer = {.netns = request->netns};
+	struct opener_answer answer = {.netns = request->netns, .pid = request->pid};
+	int fds[OPENED_FDS], sent[OPENED_FDS];
+	unsigned int count = 0;
 	union {
 		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(fds))];
-	} control = {.header = {.cmsg_level = SOL_SOCKET,
-				.cmsg_type = SCM_RIGHTS,
-				.cmsg_len = CMSG_LEN(sizeof(fds))}};
+		char space[CMSG_SPACE(sizeof(sent))];
+	} control = {.header = {.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}};
 	struct iovec iov = {&answer, sizeof(answer)};
 	struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
 
+	for (int i = 0; i < OPENED_FDS; i++)
+		fds[i] = -1;
 	answer.error = open_there(request, fds);
-	if (!answer.error) {
-		memcpy(CMSG_DATA(&control.header), fds, sizeof(fds));
+	for (int i = 0; i < OPENED_FDS && !answer.error; i++) {
+		if (fds[i] < 0)
+			continue;
+		answer.opened |= 1u << i;
+		sent[count++] = fds[i];
+	}
+	if (count) {
+		memcpy(CMSG_DATA(&control.header), sent, count * sizeof(int));
+		control.header.cmsg_len = CMSG_LEN(count * sizeof(int));
 		message.msg_control = &control;
-		message.msg_controllen = sizeof(control.space);
+		message.msg_controllen = CMSG_SPACE(count * sizeof(int));
 	}
 	sendmsg(fd, &message, MSG_NOSIGNAL); /* a loop that has gone is started again, and asks */
 	opener_drop(fds);
@@ -130,6 +148,19 @@ bool opener_ask(int fd, const struct opener_request *request)
 	       send(fd, request, sizeof(*request), MSG_NOSIGNAL | MSG_DONTWAIT) == sizeof(*request);
 }
 
+static void take_fds(const struct cmsghdr *cmsg, struct opener_answer *answer, int fds[OPENED_FDS])
+{
+	size_t count = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int), at = 0;
+
+	for (int i = 0; i < OPENED_FDS && at < count; i++)
+		if (answer->opened & 1u << i)
+			memcpy(&fds[i], CMSG_DATA(cmsg) + sizeof(int) * at++, sizeof(int));
+	if (at == (size_t)__builtin_popcount(answer->opened))
+		return;
+	opener_drop(fds); /* they did not all fit into our table */
+	answer->error = EMFILE;
+}
+
 bool opener_take(int fd, struct opener_answer *answer, int fds[OPENED_FDS])
 {
 	union {
@@ -148,9 +179,8 @@ bool opener_take(int fd, struct opener_answer *answer, int fds[OPENED_FDS])
 	if (recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) != sizeof(*answer))
 		return false;
 	cmsg = CMSG_FIRSTHDR(&message);
-	if (cmsg && cmsg->cmsg_type == SCM_RIGHTS &&
-	    cmsg->cmsg_len == CMSG_LEN(OPENED_FDS * sizeof(int)))
-		memcpy(fds, CMSG_DATA(cmsg), OPENED_FDS * sizeof(int));
+	if (cmsg && cmsg->cmsg_type == SCM_RIGHTS)
+		take_fds(cmsg, answer, fds);
 	else if (!answer->error)
 		answer->error = EMFILE; /* they did not fit into our table */
 	return true;

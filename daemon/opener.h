@@ -10,7 +10,21 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum opened_fd { OPENED_LOOKUP, OPENED_DUMP, OPENED_DESTROYED, OPENED_SOCKSTAT, OPENED_FDS };
+/* sock_diag, files under /proc/net, folders under /proc/sys/net. */
+enum opened_fd {
+	OPENED_LOOKUP,
+	OPENED_DUMP,
+	OPENED_DESTROYED,
+	OPENED_LISTENERS,
+	OPENED_NETSTAT,
+	OPENED_SNMP,
+	OPENED_SOCKSTAT,
+	OPENED_SOCKSTAT6,
+	OPENED_IPV4,
+	OPENED_CORE,
+	OPENED_NETFILTER,
+	OPENED_FDS
+};
 
 struct opener_request {
 	uint64_t netns; /* inode */
@@ -19,10 +33,11 @@ struct opener_request {
 
 struct opener_answer {
 	uint64_t netns;
-	int32_t error; /* errno; 0: OPENED_FDS descriptors came with it */
-	int32_t pad;
+	int32_t error;	 /* errno; 0: descriptors came with it, */
+	uint32_t opened; /* a bit for each of enum opened_fd that is there */
+	int64_t pid;
 };
-_Static_assert(sizeof(struct opener_request) == 16 && sizeof(struct opener_answer) == 16, "sizes");
+_Static_assert(sizeof(struct opener_request) == 16 && sizeof(struct opener_answer) == 24, "sizes");
 
 /* The two ends, which keep messages apart. false with errno. */
 bool opener_pair(int *guardian, int *loop);
@@ -34,7 +49,8 @@ void opener_serve(int fd);
 /* The loop's. False: it cannot be asked now. */
 bool opener_ask(int fd, const struct opener_request *request);
 void opener_drop(int fds[OPENED_FDS]);
-/* An answer, if there is one. fds are the caller's; -1 where the error is set. */
+/* An answer, if there is one. fds are the caller's; -1 where the error is set, and what the
+ * namespace has not: IPv6, conntrack. */
 bool opener_take(int fd, struct opener_answer *answer, int fds[OPENED_FDS]);
 
 #endif

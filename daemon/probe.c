@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/probe.h"
 
+#include "daemon/sysctl.h"
+
 #include "common/parse.h"
 #include "common/tcp_state.h"
 
@@ -27,6 +29,7 @@ enum {
 
 struct probe {
 	int file[FILES]; /* kept open: opening them costs as much as reading */
+	int folders[SYSCTL_FOLDERS];
 	struct mnl_socket *diag;
 	uint32_t seq;
 	char text[TEXT_MAX];
@@ -34,13 +37,15 @@ struct probe {
 
 static const struct {
 	const char *path;
+	enum opened_fd opened;
 	void (*parse)(const char *text, uint64_t counters[PROBE_COUNTER_COUNT]);
 } files[FILES] = {
-	{"/proc/net/netstat", probe_parse_netstat},
-	{"/proc/net/snmp", probe_parse_netstat},
-	{"/proc/net/sockstat", probe_parse_sockstat},
-	{"/proc/net/sockstat6", probe_parse_sockstat},
+	{"/proc/net/netstat", OPENED_NETSTAT, probe_parse_netstat},
+	{"/proc/net/snmp", OPENED_SNMP, probe_parse_netstat},
+	{"/proc/net/sockstat", OPENED_SOCKSTAT, probe_parse_sockstat},
+	{"/proc/net/sockstat6", OPENED_SOCKSTAT6, probe_parse_sockstat},
 };
+enum { FILE_SOCKSTAT = 2 };
 
 static const struct {
 	const char *line, *word;
@@ -136,6 +141,17 @@ uint32_t probe_parse_reserved(const char *text, uint16_t lo, uint16_t hi)
 	return count;
 }
 
+void probe_mark_reserved(const char *text, uint8_t ports[PROBE_PORT_BYTES])
+{
+	struct port_range range;
+
+	while (parse_port_range(&text, &range)) {
+		for (uint32_t port = range.lo; port <= range.hi; port++)
+			ports[port / 8] |= (uint8_t)(1u << port % 8);
+		parse_literal(&text, ",");
+	}
+}
+
 static uint64_t limit_of(struct token token)
 {
 	return token_is(token, "unlimited") ? UINT64_MAX : strtoull(token.at, NULL, 10);
@@ -188,37 +204,50 @@ void probe_counters(struct probe *probe, uint64_t counters[PROBE_COUNTER_COUNT])
 			files[i].parse(probe->text, counters);
 }
 
-void probe_settings(uint64_t settings[PROBE_SETTING_COUNT])
+long probe_time_waits(struct probe *probe)
 {
-	static const struct {
-		const char *path;
-		uint64_t fallback;
-	} rows[PROBE_SETTING_COUNT] = {
-#define X(name, path, fallback) {"/proc/sys/net/" path, fallback},
-		PROBE_SETTINGS(X)
-#undef X
-	};
-	char text[64];
+	uint64_t counters[PROBE_COUNTER_COUNT] = {0};
+	int fd = probe->file[FILE_SOCKSTAT];
 
-	for (int i = 0; i < PROBE_SETTING_COUNT; i++)
-		settings[i] = read_file(rows[i].path, text, sizeof(text)) ? strtoull(text, NULL, 10)
-									  : rows[i].fallback;
+	if (fd < 0 || !read_text(fd, probe->text, TEXT_MAX))
+		return -1;
+	probe_parse_sockstat(probe->text, counters);
+	return (long)counters[PROBE_TIME_WAITS];
 }
 
-struct probe_ports probe_local_ports(void)
+/* A setting that is no row of numbers. */
+static bool read_setting(const struct probe *probe, const char *name, char *text, size_t size)
+{
+	int fd = openat(probe->folders[SYSCTL_IPV4], name, O_RDONLY | O_CLOEXEC);
+	bool done = fd >= 0 && read_text(fd, text, size);
+
+	if (fd >= 0)
+		close(fd);
+	return done;
+}
+
+struct probe_ports probe_local_ports(const struct probe *probe)
 {
 	struct probe_ports ports = {.lo = 0};
+	struct sysctl_value range;
 	char text[TEXT_MAX];
-	unsigned int lo, hi;
 
-	if (!read_file("/proc/sys/net/ipv4/ip_local_port_range", text, sizeof(text)) ||
-	    sscanf(text, "%u %u", &lo, &hi) != 2 || lo > hi || hi > UINT16_MAX)
+	if (!sysctl_read(probe->folders, SYSCTL_PORT_RANGE, &range) || range.number[0] < 0 ||
+	    range.number[0] > range.number[1] || range.number[1] > UINT16_MAX)
 		return ports;
-	ports.lo = (uint16_t)lo;
-	ports.hi = (uint16_t)hi;
-	if (read_file("/proc/sys/net/ipv4/ip_local_reserved_ports", text, sizeof(text)))
+	ports.lo = (uint16_t)range.number[0];
+	ports.hi = (uint16_t)range.number[1];
+	if (read_setting(probe, "ip_local_reserved_ports", text, sizeof(text)))
 		ports.reserved = probe_parse_reserved(text, ports.lo, ports.hi);
 	return ports;
+}
+
+void probe_reserved_ports(const struct probe *probe, uint8_t ports[PROBE_PORT_BYTES])
+{
+	char text[TEXT_MAX];
+
+	if (read_setting(probe, "ip_local_reserved_ports", text, sizeof(text)))
+		probe_mark_reserved(text, ports);
 }
 
 /* --- listeners -------------------------------------------------------------------------------- */
@@ -365,16 +394,38 @@ bool probe_descriptors(pid_t pid, struct probe_descriptors *descriptors)
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-struct probe *probe_new(void)
+static void take_opened(struct probe *probe, const int fds[OPENED_FDS])
+{
+	for (int i = 0; i < FILES; i++)
+		probe->file[i] = fds[files[i].opened];
+	for (int i = 0; i < SYSCTL_FOLDERS; i++)
+		probe->folders[i] = fds[OPENED_IPV4 + i];
+	probe->diag = mnl_socket_fdopen(fds[OPENED_LISTENERS]);
+}
+
+static void open_own(struct probe *probe)
+{
+	for (int i = 0; i < FILES; i++)
+		probe->file[i] = open(files[i].path, O_RDONLY | O_CLOEXEC);
+	sysctl_open_folders(probe->folders);
+	probe->diag = mnl_socket_open2(NETLINK_SOCK_DIAG, SOCK_CLOEXEC);
+}
+
+struct probe *probe_new(const int fds[OPENED_FDS])
 {
 	struct timeval patience = {.tv_usec = DUMP_WAIT_MS * 1000};
 	struct probe *probe = calloc(1, sizeof(*probe));
 
-	if (!probe)
+	if (!probe) {
+		for (int i = OPENED_LISTENERS; fds && i < OPENED_FDS; i++)
+			if (fds[i] >= 0)
+				close(fds[i]);
 		return NULL;
-	for (int i = 0; i < FILES; i++)
-		probe->file[i] = open(files[i].path, O_RDONLY | O_CLOEXEC);
-	probe->diag = mnl_socket_open2(NETLINK_SOCK_DIAG, SOCK_CLOEXEC);
+	}
+	if (fds)
+		take_opened(probe, fds);
+	else
+		open_own(probe);
 	if (!probe->diag || mnl_socket_bind(probe->diag, 0, MNL_SOCKET_AUTOPID) < 0) {
 		probe_free(probe);
 		return NULL;
@@ -384,6 +435,11 @@ struct probe *probe_new(void)
 	return probe;
 }
 
+const int *probe_folders(const struct probe *probe)
+{
+	return probe->folders;
+}
+
 void probe_free(struct probe *probe)
 {
 	if (!probe)
@@ -391,6 +447,7 @@ void probe_free(struct probe *probe)
 	for (int i = 0; i < FILES; i++)
 		if (probe->file[i] >= 0)
 			close(probe->file[i]);
+	sysctl_close_folders(probe->folders);
 	if (probe->diag)
 		mnl_socket_close(probe->diag);
 	free(probe);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* What the kernel counts and allows: of a network namespace its counters, settings and listeners;
+/* What the kernel counts and allows: of a network namespace its counters, ports and listeners;
  * of a process its descriptors. Nothing here walks the connections, so it takes a fraction of a
  * millisecond however many there are. */
 #ifndef DAEMON_PROBE_H
 #define DAEMON_PROBE_H
+
+#include "daemon/opener.h"
 
 #include "common/endpoint.h"
 
@@ -46,30 +48,12 @@ enum probe_counter {
 		PROBE_COUNTER_COUNT
 };
 
-/* X(enum, path under /proc/sys/net, what it is if it cannot be read) */
-#define PROBE_SETTINGS(X)                                                  \
-	X(TIME_WAITS_MAX, "ipv4/tcp_max_tw_buckets", 0)                    \
-	X(ORPHANS_MAX, "ipv4/tcp_max_orphans", 0) /* not of a namespace */ \
-	X(SOMAXCONN, "core/somaxconn", 4096)                               \
-	X(SYN_BACKLOG_MAX, "ipv4/tcp_max_syn_backlog", 128)                \
-	X(SYN_COOKIES, "ipv4/tcp_syncookies", 1)                           \
-	X(SYN_ACK_RETRIES, "ipv4/tcp_synack_retries", 5)                   \
-	X(ORPHAN_RETRIES, "ipv4/tcp_orphan_retries", 0)                    \
-	X(FIN_TIMEOUT_S, "ipv4/tcp_fin_timeout", 60)                       \
-	X(TIME_WAIT_REUSE, "ipv4/tcp_tw_reuse", 2)                         \
-	X(TIMESTAMPS, "ipv4/tcp_timestamps", 1)
-
-enum probe_setting {
-#define X(name, path, fallback) PROBE_##name,
-	PROBE_SETTINGS(X)
-#undef X
-		PROBE_SETTING_COUNT
-};
-
 struct probe_ports {
 	uint16_t lo, hi;   /* net.ipv4.ip_local_port_range; 0, 0: not known */
 	uint32_t reserved; /* of ip_local_reserved_ports, those within it */
 };
+
+enum { PROBE_PORT_BYTES = 65536 / 8 };
 
 struct probe_listener {
 	uint64_t cookie, inode;
@@ -86,14 +70,21 @@ struct probe_descriptors {
 
 struct probe;
 
-/* Of the network namespace of the caller. NULL with errno. */
-struct probe *probe_new(void);
+/* fds: what the guardian has opened in a network namespace: those from OPENED_LISTENERS on become
+ * the probe's, also if it fails. NULL: the namespace of the caller. NULL with errno. */
+struct probe *probe_new(const int fds[OPENED_FDS]);
 void probe_free(struct probe *probe);
+/* Folders of sysctl.h: as long as the probe. */
+const int *probe_folders(const struct probe *probe);
 
 /* What cannot be read is 0. */
 void probe_counters(struct probe *probe, uint64_t counters[PROBE_COUNTER_COUNT]);
-void probe_settings(uint64_t settings[PROBE_SETTING_COUNT]);
-struct probe_ports probe_local_ports(void);
+/* How many minisockets of both families there are, in TIME_WAIT or FIN_WAIT2 (sockstat); -1: not
+ * known. */
+long probe_time_waits(struct probe *probe);
+struct probe_ports probe_local_ports(const struct probe *probe);
+/* Adds the bits of reserved ports. */
+void probe_reserved_ports(const struct probe *probe, uint8_t ports[PROBE_PORT_BYTES]);
 /* false: it did not go well to the end. */
 bool probe_listeners(struct probe *probe,
 		     void (*take)(const struct probe_listener *listener, void *arg), void *arg);
@@ -105,8 +96,9 @@ bool probe_descriptors(pid_t pid, struct probe_descriptors *descriptors);
 void probe_parse_netstat(const char *text, uint64_t counters[PROBE_COUNTER_COUNT]);
 /* "TCP: inuse 1 orphan 2\n", */
 void probe_parse_sockstat(const char *text, uint64_t counters[PROBE_COUNTER_COUNT]);
-/* "1-5,8", and how many of them are within; */
+/* "1-5,8", and how many of them are within; or a bit for each; */
 uint32_t probe_parse_reserved(const char *text, uint16_t lo, uint16_t hi);
+void probe_mark_reserved(const char *text, uint8_t ports[PROBE_PORT_BYTES]);
 /* "Max open files  1024  4096  files\n". */
 bool probe_parse_limits(const char *text, struct probe_descriptors *descriptors);
 

@@ -62,7 +62,7 @@ static json_t *missed_of(const struct tally *tally)
 	return missed;
 }
 
-static json_t *missing(void)
+json_t *reply_missing(void)
 {
 	unsigned int bits = caps_missing();
 	json_t *list = json_array();
@@ -131,7 +131,7 @@ json_t *reply_status(const struct loop *loop)
 	set_count(row, "pid", (uint64_t)getpid());
 	set_count(row, "uptime_ms", wire_now_ms() - loop->started_ms);
 	json_object_set_new(row, "on", json_boolean(page_is_on(loop->page)));
-	json_object_set_new(row, "missing", missing());
+	json_object_set_new(row, "missing", reply_missing());
 	json_object_set_new(row, "config", json_string(loop->options->config_path));
 	set_count(row, "policies", loop->config->rule_count);
 	set_count(row, "sessions", sessions_count(loop->sessions));
@@ -320,7 +320,7 @@ json_t *reply_total(const struct loop *loop)
 	set_rates(row, all);
 	json_object_set_new(row, "on", json_boolean(page_is_on(loop->page)));
 	set_count(row, "lost", sessions_lost(loop->sessions));
-	json_object_set_new(row, "missing", missing());
+	json_object_set_new(row, "missing", reply_missing());
 	return row;
 }
 
@@ -381,7 +381,7 @@ json_t *reply_policy(const struct loop *loop, unsigned int slot)
 	return row;
 }
 
-json_t *reply_report(const char *tag, const struct tally *tally)
+json_t *reply_report(const char *tag, const struct tally *tally, const char *worst)
 {
 	json_t *row = json_object();
 
@@ -396,6 +396,7 @@ json_t *reply_report(const char *tag, const struct tally *tally)
 	set_count(row, "waits_ms_p50", waits_percentile(&tally->waits, 50));
 	set_count(row, "waits_ms_max", tally->waits.max_ms);
 	set_count(row, "unread_bytes", tally->unread_bytes);
+	set_text(row, "worst", worst);
 	return row;
 }
 

@@ -9,6 +9,8 @@
 
 #include <jansson.h>
 
+/* The capabilities that are missing, and what does not work without them. */
+json_t *reply_missing(void);
 json_t *reply_status(const struct loop *loop);
 json_t *reply_conn(const struct loop *loop, const struct conn *conn);
 /* Text that is the caller's to free(). from or to is 0: it was not there, it has gone. */
@@ -20,7 +22,8 @@ json_t *reply_unknown(const struct loop *loop); /* as a process: what is nobody'
 json_t *reply_total(const struct loop *loop);
 /* The policy in a slot of the book. */
 json_t *reply_policy(const struct loop *loop, unsigned int slot);
-json_t *reply_report(const char *tag, const struct tally *tally);
+/* worst: of the balance sheet, or NULL. */
+json_t *reply_report(const char *tag, const struct tally *tally, const char *worst);
 /* error NULL: it went well. */
 json_t *reply_end(const char *error);
 

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define SYSCTL_FOLDER "/proc/sys/net/"
 enum sysctl_folder { SYSCTL_IPV4, SYSCTL_CORE, SYSCTL_NETFILTER, SYSCTL_FOLDERS };
 
 /* What closeside itself may do to one, ever. Each may be put back to what it was. */

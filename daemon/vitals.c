@@ -56,19 +56,55 @@ uint64_t vitals_now(const struct vitals *vitals, enum probe_counter counter)
 	return vitals->count ? sample_at(vitals, 0)->counters[counter] : 0;
 }
 
+/* The last look that is wholly before the window, so that none of it is missed. */
+static const struct sample *sample_before(const struct vitals *vitals, uint64_t window_ms,
+					  uint64_t now_ms)
+{
+	unsigned int back = 0;
+
+	while (back + 1 < vitals->count && sample_at(vitals, back)->at_ms + window_ms > now_ms)
+		back++;
+	return sample_at(vitals, back);
+}
+
 uint64_t vitals_grown(const struct vitals *vitals, enum probe_counter counter, uint64_t window_ms,
 		      uint64_t now_ms)
 {
-	const struct sample *then;
-	unsigned int back = 0;
+	if (!vitals->count)
+		return 0;
+	return vitals_now(vitals, counter) -
+	       sample_before(vitals, window_ms, now_ms)->counters[counter];
+}
+
+double vitals_rate(const struct vitals *vitals, enum probe_counter counter, uint64_t window_ms,
+		   uint64_t now_ms)
+{
+	const struct sample *then, *last;
 
 	if (!vitals->count)
 		return 0;
-	/* The last look that is wholly before the window, so that none of it is missed. */
-	while (back + 1 < vitals->count && sample_at(vitals, back)->at_ms + window_ms > now_ms)
-		back++;
-	then = sample_at(vitals, back);
-	return vitals_now(vitals, counter) - then->counters[counter];
+	then = sample_before(vitals, window_ms, now_ms);
+	last = sample_at(vitals, 0);
+	if (last->at_ms <= then->at_ms)
+		return 0;
+	return (double)(int64_t)(last->counters[counter] - then->counters[counter]) * 1000 /
+	       (double)(last->at_ms - then->at_ms);
+}
+
+uint64_t vitals_peak(const struct vitals *vitals, enum probe_counter counter, uint64_t window_ms,
+		     uint64_t now_ms)
+{
+	uint64_t peak = 0;
+
+	for (unsigned int back = 0; back < vitals->count; back++) {
+		const struct sample *sample = sample_at(vitals, back);
+
+		if (sample->at_ms + window_ms < now_ms)
+			break;
+		if (sample->counters[counter] > peak)
+			peak = sample->counters[counter];
+	}
+	return peak;
 }
 
 int64_t vitals_at_least_since(const struct vitals *vitals, enum probe_counter counter,
@@ -176,17 +212,13 @@ void vitals_refresh(struct vitals *vitals, uint64_t now_ms)
 	look(vitals, now_ms, false);
 }
 
-struct vitals *vitals_new(uint64_t now_ms)
+struct vitals *vitals_new(struct probe *probe, uint64_t now_ms)
 {
 	struct vitals *vitals = calloc(1, sizeof(*vitals));
 
 	if (!vitals)
 		return NULL;
-	vitals->probe = probe_new();
-	if (!vitals->probe) {
-		free(vitals);
-		return NULL;
-	}
+	vitals->probe = probe;
 	vitals_tick(vitals, now_ms);
 	return vitals;
 }
@@ -196,6 +228,5 @@ void vitals_free(struct vitals *vitals)
 	if (!vitals)
 		return;
 	forget_listeners(vitals, true);
-	probe_free(vitals->probe);
 	free(vitals);
 }

@@ -23,8 +23,8 @@ struct vitals_listener {
 
 struct vitals;
 
-/* NULL with errno. */
-struct vitals *vitals_new(uint64_t now_ms);
+/* The probe stays the caller's, and lives longer. NULL with errno. */
+struct vitals *vitals_new(struct probe *probe, uint64_t now_ms);
 void vitals_free(struct vitals *vitals);
 
 /* Looks again, unless it has done so in this second. */
@@ -36,6 +36,12 @@ uint64_t vitals_now(const struct vitals *vitals, enum probe_counter counter);
 /* How much it has grown in so many milliseconds, or since the first look. */
 uint64_t vitals_grown(const struct vitals *vitals, enum probe_counter counter, uint64_t window_ms,
 		      uint64_t now_ms);
+/* The same per second: of a count of what there is now, it may be negative. */
+double vitals_rate(const struct vitals *vitals, enum probe_counter counter, uint64_t window_ms,
+		   uint64_t now_ms);
+/* The most that it was in so many milliseconds. */
+uint64_t vitals_peak(const struct vitals *vitals, enum probe_counter counter, uint64_t window_ms,
+		     uint64_t now_ms);
 /* For how long it has been at least so much; -1: it is not. At most VITALS_SECONDS. */
 int64_t vitals_at_least_since(const struct vitals *vitals, enum probe_counter counter,
 			      uint64_t least, uint64_t now_ms);

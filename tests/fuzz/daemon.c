@@ -269,7 +269,10 @@ struct loop *fuzz_loop_new(void)
 	fuzz_check(loop.config && loop.base && loop.users && loop.book && loop.conns &&
 		   loop.patience && loop.closer && loop.kernel);
 	loop.retire = retire_new(loop.base, loop.book, loop.kernel);
-	loop.doctor = doctor_watch_new(loop.conns, wire_now_ms());
+	loop.probe = probe_new(NULL);
+	fuzz_check(loop.probe != NULL);
+	loop.vitals = vitals_new(loop.probe, wire_now_ms());
+	loop.doctor = doctor_watch_new(loop.conns, loop.probe, loop.vitals);
 	fuzz_check(loop.doctor != NULL);
 	make_services(&loop);
 	book_name_policy(loop.book, policy_id("web"), "web");

@@ -31,6 +31,17 @@ else
 	not_ok "the table of keys was found" <<<"only: $keys"
 fi
 
+others=$(sed -nE 's/.*CFG_(STR_CB|SEC)\("([a-z-]+)",.*/\2/p; s/^\t\{"([a-z-]+)", offsetof.*/\1/p' daemon/config*.c |
+	sort -u)
+for key in $others; do
+	expect_silence "closeside.conf(5) has $key" has_line closeside.conf.5 "$key"
+done
+if [ "$(wc -w <<<"$others")" -ge 15 ]; then
+	ok "the other keys and the sections were found"
+else
+	not_ok "the other keys and the sections were found" <<<"only: $others"
+fi
+
 # options_of COMMAND...: as its help has them
 options_of()
 {

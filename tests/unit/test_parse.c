@@ -95,6 +95,46 @@ static void durations(void **state)
 	}
 }
 
+static void sizes(void **state)
+{
+	static const struct {
+		const char *text, *rest, *again;
+		uint64_t value;
+	} rows[] = {
+		{"0", "", "0", 0},
+		{"4096", "", "4K", 4096},
+		{"4097", "", "4097", 4097},
+		{"512K", "", "512K", 512ULL << 10},
+		{"65536K", "", "64M", 64ULL << 20},
+		{"1024M", "", "1G", 1ULL << 30},
+		{"4294967295G", "", "4294967295G", 4294967295ULL << 30},
+		{"64MB", "B", "64M", 64ULL << 20},
+		{"64 M", " M", "64", 64},
+		{"64k", "k", "64", 64},
+	};
+	static const char *const refused[] = {"", "M", "-1", "4294967296", " 1"};
+	const char *cursor;
+	uint64_t value;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char text[SIZE_TEXT_MAX];
+
+		cursor = rows[i].text;
+		assert_true(parse_size(&cursor, &value));
+		assert_int_equal(value, rows[i].value);
+		assert_string_equal(cursor, rows[i].rest);
+		assert_string_equal(format_size(value, text, sizeof(text)), rows[i].again);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+		cursor = refused[i];
+		value = 77;
+		assert_false(parse_size(&cursor, &value));
+		assert_ptr_equal(cursor, refused[i]);
+		assert_int_equal(value, 77);
+	}
+}
+
 static void ports(void **state)
 {
 	(void)state;
@@ -281,15 +321,11 @@ static void networks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(numbers),
-		cmocka_unit_test(durations),
-		cmocka_unit_test(the_shortest_duration_is_printed),
-		cmocka_unit_test(literals),
-		cmocka_unit_test(ports),
-		cmocka_unit_test(port_ranges),
-		cmocka_unit_test(addresses),
-		cmocka_unit_test(endpoints),
-		cmocka_unit_test(networks),
+		cmocka_unit_test(numbers),     cmocka_unit_test(durations),
+		cmocka_unit_test(sizes),       cmocka_unit_test(the_shortest_duration_is_printed),
+		cmocka_unit_test(literals),    cmocka_unit_test(ports),
+		cmocka_unit_test(port_ranges), cmocka_unit_test(addresses),
+		cmocka_unit_test(endpoints),   cmocka_unit_test(networks),
 	};
 
 	return cmocka_run_group_tests_name("parse", tests, NULL, NULL);
