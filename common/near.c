@@ -8,6 +8,11 @@ unsigned int near_distance(const char *a, size_t a_len, const char *b)
 	unsigned int row[32];
 	size_t b_len = strlen(b);
 
+	/* What both begin and end with costs nothing. */
+	while (a_len && b_len && *a == *b)
+		a++, b++, a_len--, b_len--;
+	while (a_len && b_len && a[a_len - 1] == b[b_len - 1])
+		a_len--, b_len--;
 	if (a_len > 31 || b_len > 31)
 		return 32;
 	for (size_t j = 0; j <= b_len; j++)

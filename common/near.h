@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Levenshtein's distance of the first a_len characters of a to b, for up to 31 characters; 32 for
- * longer ones. */
+/* Levenshtein's distance of the first a_len characters of a to b, where what they differ in is no
+ * longer than 31 characters; 32 else. */
 unsigned int near_distance(const char *a, size_t a_len, const char *b);
 
 /* The first distance that is no slip any more: one slip in a short word, three in others. */

@@ -8,7 +8,8 @@
 
 enum cli_exit {
 	CLI_FINE = 0,
-	CLI_FINDING = 1, /* `policy check`, `doctor`: something is wrong; `ps`: no such process */
+	CLI_FINDING = 1, /* `policy check`, `doctor`, `tune show`: something is wrong; `ps`: no such
+			    process; `tune apply`...: not done, or not all */
 	CLI_USAGE = 2,
 	CLI_NO_DAEMON = 3,
 	CLI_FAILED = 4,
@@ -29,6 +30,7 @@ enum cli_exit {
 	X(OPT_OPTION, 'o', "option", "KEY=VALUE", "a policy for this command: may be repeated") \
 	X(OPT_REPORT, 'r', "report", NULL, "say at the end how the connections were closed")    \
 	X(OPT_VERBOSE, 'v', "verbose", NULL, "say also what was understood")                    \
+	X(OPT_ALL, 'a', "all", NULL, "also what is fine")                                       \
 	X(OPT_DELAY, 'd', "delay", "SECONDS", "look so often, every second otherwise")          \
 	X(OPT_ROUNDS, 'n', "iterations", "COUNT", "look so many times, and end")                \
 	X(OPT_ROLE, 0, "role", "ROLE", "server or client")                                      \
@@ -88,6 +90,11 @@ int cli_policy_show(struct cli *cli);
 int cli_policy_check(struct cli *cli);
 int cli_policy_test(struct cli *cli);
 int cli_policy_reload(struct cli *cli);
+int cli_tune_show(struct cli *cli);
+int cli_tune_apply(struct cli *cli);
+int cli_tune_ignore(struct cli *cli);
+int cli_tune_resume(struct cli *cli);
+int cli_tune_revert(struct cli *cli);
 
 /* "closeside: ..." on stderr. Returns code. */
 int cli_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -26,6 +26,8 @@ static const char *const kinds[][2] = {
 	{"FILE", "file"},
 	{"PATH", "file"},
 	{"NAME", "policy"},
+	{"ID", "advice"},
+	{"KEY", "left-alone"},
 	{"POLICY", "policy"},
 	{"KEY=VALUE", "keys"},
 	{"ROLE", "words server client"},

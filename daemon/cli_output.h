@@ -16,4 +16,8 @@ bool output_gone(void);
  * CLI_FAILED with everything said. */
 int output_finish(int code);
 
+/* The cells of a line: as COLUMNS or the terminal says; a file or a pipe takes everything,
+ * GRID_UNLIMITED. */
+unsigned int output_width(void);
+
 #endif

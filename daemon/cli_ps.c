@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* ps: the processes, their connections by state, and how much of all is attributed. */
 #include "daemon/cli_control.h"
+#include "daemon/cli_output.h"
 #include "daemon/cli_ps_row.h"
 #include "daemon/cli_table.h"
 
@@ -11,8 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 struct listing {
 	const char *wanted;  /* a pid or a program, or NULL: all */
@@ -88,19 +87,6 @@ static void on_row(void *arg, json_t *json)
 }
 
 /* --- printing --------------------------------------------------------------------------------- */
-
-/* As wide as COLUMNS or the terminal; a file or a pipe takes everything. */
-static unsigned int output_width(void)
-{
-	const char *columns = getenv("COLUMNS");
-	struct winsize size;
-
-	if (columns && is_number(columns) && atoi(columns) > 0)
-		return (unsigned int)atoi(columns);
-	if (isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col)
-		return size.ws_col;
-	return GRID_UNLIMITED;
-}
 
 static int by_conns(const void *a, const void *b)
 {

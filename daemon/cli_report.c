@@ -6,8 +6,10 @@
 
 #include "daemon/cli_control.h"
 #include "daemon/cli_table.h"
+#include "daemon/cli_text.h"
 
 #include <errno.h>
+#include <locale.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -143,6 +145,19 @@ static void say_custody(const json_t *row)
 			unread);
 }
 
+/* What came near its limit meanwhile, of all that the balance sheet has. */
+static void say_worst(const json_t *row)
+{
+	const char *worst = json_string_value(json_object_get(row, "worst"));
+	char text[512];
+
+	if (!worst)
+		return;
+	setlocale(LC_CTYPE, "");
+	cli_text_clean(worst, text, sizeof(text), sizeof(text));
+	fprintf(stderr, "closeside: %s\n", text);
+}
+
 /* The report row of this tag, or NULL with *why. */
 static json_t *ask(const char *socket_path, const char *tag, char *why, size_t size)
 {
@@ -195,6 +210,7 @@ int run_with_report(const struct cli *cli, const char *tag, char **argv)
 	if (report) {
 		say_closes(report);
 		say_custody(report);
+		say_worst(report);
 		json_decref(report);
 	} else {
 		cli_fail(0, "no report: %s",

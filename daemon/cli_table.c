@@ -33,20 +33,26 @@ static const json_t *member_of(const json_t *row, const char *path)
 	return member_of(json_object_get(row, first), dot + 1);
 }
 
-const char *table_age(const json_t *value, char *buf, size_t size)
+const char *table_age_ms(json_int_t ms, char *buf, size_t size)
 {
 	static const struct {
 		json_int_t ms;
 		const char *unit;
 	} steps[] = {{86400000, "d"}, {3600000, "h"}, {60000, "m"}, {1000, "s"}, {0, "ms"}};
-	json_int_t ms = json_integer_value(value);
 	size_t i = 0;
 
+	if (ms < 0)
+		ms = 0;
 	while (ms < 2 * steps[i].ms)
 		i++;
 	snprintf(buf, size, "%" JSON_INTEGER_FORMAT "%s", steps[i].ms ? ms / steps[i].ms : ms,
 		 steps[i].unit);
 	return buf;
+}
+
+const char *table_age(const json_t *value, char *buf, size_t size)
+{
+	return table_age_ms(json_integer_value(value), buf, size);
 }
 
 const char *table_counts(const json_t *counts, char *buf, size_t size)

@@ -49,6 +49,7 @@ void table_drop(struct table *table);
 
 /* "3ms", "12s", "5m", "7h", "3d" */
 const char *table_age(const json_t *value, char *buf, size_t size);
+const char *table_age_ms(json_int_t ms, char *buf, size_t size);
 
 /* {"idle":3,"shared":0,"vain":1} as "idle 3, vain 1"; "" if all are zero. */
 const char *table_counts(const json_t *counts, char *buf, size_t size);

@@ -2,7 +2,6 @@
 #include "daemon/cli_text.h"
 
 #include <langinfo.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #include <wchar.h>
@@ -104,4 +103,29 @@ unsigned int cli_text_clean(const char *text, char *out, size_t size, unsigned i
 	if (size)
 		out[used] = '\0';
 	return taken;
+}
+
+bool cli_text_line(const char **text, char *out, size_t size, unsigned int cells)
+{
+	char word[256];
+	size_t used = 0;
+	unsigned int taken = 0;
+
+	for (*text += strspn(*text, " "); **text; *text += strspn(*text, " ")) {
+		size_t len = strcspn(*text, " "),
+		       kept = len < sizeof(word) ? len : sizeof(word) - 1;
+		unsigned int wide, gap = used ? 1 : 0;
+
+		memcpy(word, *text, kept);
+		word[kept] = '\0';
+		wide = cli_text_width(word);
+		if (used && (taken + gap + wide > cells || used + gap + len >= size))
+			return true;
+		if (gap)
+			out[used++] = ' ';
+		taken += gap + cli_text_clean(word, out + used, size - used, wide);
+		used += strlen(out + used);
+		*text += kept;
+	}
+	return used > 0;
 }

@@ -19,6 +19,10 @@
  *   cli_watch.c        watch
  *   cli_filter.c         the filter of both, and where it is wrong
  *   cli_doctor.c       doctor
+ *   cli_tune.c         tune show, apply, ignore, resume, revert
+ *   cli_tune_sheet.c     the balance sheet as a table
+ *   cli_tune_words.c     what it means, and what would mend it
+ *   cli_bar.c            how full something is
  *   cli_explain.c      explain
  *   cli_completion.c   completion: a script for a shell
  *   cli_completion_shell.c  what is the shell's own in it
@@ -74,6 +78,16 @@ static const struct cli_command commands[] = {
 		 OPT(OPT_PROGRAM) | OPT(OPT_USER) | OPT(OPT_UNIT),
 	 cli_policy_test},
 	{"policy reload", "", "read the config again", 0, 0, 0, cli_policy_reload},
+	{"tune show", "[-f FORMAT] [-a]", "what TCP can run out of, when, and what would mend it",
+	 0, 0, OPT(OPT_FORMAT) | OPT(OPT_ALL), cli_tune_show},
+	{"tune apply", "[-f FORMAT] [ID]", "carry out an advice, or all that are open", 0, 1,
+	 OPT(OPT_FORMAT), cli_tune_apply},
+	{"tune ignore", "[-f FORMAT] ID", "propose this no more", 1, 1, OPT(OPT_FORMAT),
+	 cli_tune_ignore},
+	{"tune resume", "[-f FORMAT] KEY", "take up a sysctl, or an advice, that was left alone", 1,
+	 1, OPT(OPT_FORMAT), cli_tune_resume},
+	{"tune revert", "[-f FORMAT]", "put back every sysctl that is closeside's", 0, 0,
+	 OPT(OPT_FORMAT), cli_tune_revert},
 };
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };
 

@@ -304,7 +304,7 @@ static void begin(struct client *client)
 		.config = &loop->config,
 		.now_ms = wire_now_ms(),
 		.patience_ms = loop->config->doctor_patience_ms,
-		.ports = probe_local_ports(loop->doctor->probe),
+		.ports[CONN_NETNS_OWN] = probe_local_ports(loop->doctor->probe),
 	};
 
 	if (round)

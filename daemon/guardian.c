@@ -77,6 +77,7 @@ static void be_loop(const struct guardian *guardian, pid_t parent)
 		.control_fd = guardian->listeners.control,
 		/* One of somebody's own looks at his own. */
 		.opener_fd = options->private_pid ? -1 : guardian->opener_loop,
+		.setter_fd = -1,
 		.pulse = guardian->pulse,
 		.private_pid = options->private_pid,
 	};

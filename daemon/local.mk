@@ -87,6 +87,7 @@ libconfig_la_LIBADD = $(CONFUSE_LIBS)
 libcli_la_SOURCES = \
 	daemon/cli.h \
 	daemon/cli_args.c daemon/cli_args.h \
+	daemon/cli_bar.c daemon/cli_bar.h \
 	daemon/cli_color.c daemon/cli_color.h \
 	daemon/cli_command.c daemon/cli_run.h \
 	daemon/cli_completion.c daemon/cli_completion.h \
@@ -111,6 +112,9 @@ libcli_la_SOURCES = \
 	daemon/cli_table.c daemon/cli_table.h \
 	daemon/cli_test.c \
 	daemon/cli_text.c daemon/cli_text.h \
+	daemon/cli_tune.c daemon/cli_tune.h \
+	daemon/cli_tune_sheet.c \
+	daemon/cli_tune_words.c \
 	daemon/cli_watch.c \
 	daemon/explain.c daemon/explain.h \
 	daemon/explain_table.c \

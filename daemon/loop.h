@@ -16,6 +16,7 @@ struct loop_options {
 	const struct config *config; /* what the guardian read: for when the file is broken now */
 	int session_fd, control_fd;  /* listening */
 	int opener_fd;		     /* -1: none */
+	int setter_fd;		     /* of the setter's channel; -1: none */
 	struct pulse *pulse;
 	pid_t private_pid; /* 0: not private */
 };

@@ -1,38 +1,98 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/sysctl.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define FOLDER_IPV4 "net.ipv4."
-#define FOLDER_CORE "net.core."
-#define FOLDER_NETFILTER "net.netfilter."
+#define NAME_IPV4 "ipv4"
+#define NAME_CORE "core"
+#define NAME_NETFILTER "netfilter"
 
 const struct sysctl_row sysctls[SYSCTL_COUNT] = {
 #define X(name, folder, file, numbers, lever, shrinks, least, most) \
-	{FOLDER_##folder file, file,	SYSCTL_##folder, numbers,   \
-	 SYSCTL_##lever,       shrinks, least,		 most},
+	[SYSCTL_##name] = {"net." NAME_##folder "." file,           \
+			   file,                                    \
+			   SYSCTL_##folder,                         \
+			   numbers,                                 \
+			   SYSCTL_##lever,                          \
+			   shrinks,                                 \
+			   least,                                   \
+			   most},
 	SYSCTLS(X)
 #undef X
 };
 
-static bool is_named(const char *row, const char *name)
+/* --- the table -------------------------------------------------------------------------------- */
+
+static bool is_name(const char *name, const char *text)
 {
-	while (*row && (*row == *name || (*row == '.' && *name == '/')))
-		row++, name++;
-	return !*row && !*name;
+	while (*name && (*name == *text || (*name == '.' && *text == '/'))) {
+		name++;
+		text++;
+	}
+	return *name == *text;
 }
 
 enum sysctl sysctl_find(const char *name)
 {
-	for (int i = 0; i < SYSCTL_COUNT; i++)
-		if (is_named(sysctls[i].name, name))
-			return (enum sysctl)i;
-	return SYSCTL_COUNT;
+	int key = 0;
+
+	while (key < SYSCTL_COUNT && !is_name(sysctls[key].name, name))
+		key++;
+	return (enum sysctl)key;
+}
+
+bool sysctl_same(const struct sysctl_value *a, const struct sysctl_value *b)
+{
+	if (a->count != b->count || a->count > SYSCTL_NUMBERS)
+		return false;
+	for (uint32_t i = 0; i < a->count; i++)
+		if (a->number[i] != b->number[i])
+			return false;
+	return true;
+}
+
+static bool is_whole(enum sysctl key, const struct sysctl_value *value)
+{
+	return key < SYSCTL_COUNT && value->count == sysctls[key].numbers;
+}
+
+/* Only an end that moves has to be within what closeside would set. */
+static bool is_wider(const struct sysctl_row *row, const int64_t from[2], const int64_t to[2])
+{
+	bool lower = to[0] < from[0] && to[0] >= row->least;
+	bool higher = to[1] > from[1] && to[1] <= row->most;
+
+	return (lower || to[0] == from[0]) && (higher || to[1] == from[1]) && (lower || higher);
+}
+
+bool sysctl_may_go(enum sysctl key, const struct sysctl_value *from, const struct sysctl_value *to)
+{
+	const struct sysctl_row *row;
+
+	if (!is_whole(key, from) || !is_whole(key, to))
+		return false;
+	row = &sysctls[key];
+	switch (row->lever) {
+	case SYSCTL_RISE:
+		return to->number[0] > from->number[0] && to->number[0] >= row->least &&
+		       to->number[0] <= row->most;
+	case SYSCTL_FALL:
+		return to->number[0] < from->number[0] && to->number[0] >= row->least;
+	case SYSCTL_WIDEN:
+		return is_wider(row, from->number, to->number);
+	case SYSCTL_SWITCH:
+		return to->number[0] != from->number[0] && to->number[0] == row->most;
+	case SYSCTL_READ:
+		break;
+	}
+	return false;
 }
 
 /* --- values ----------------------------------------------------------------------------------- */
@@ -47,84 +107,56 @@ struct sysctl_value sysctl_range(int64_t lo, int64_t hi)
 	return (struct sysctl_value){.count = 2, .number = {lo, hi}};
 }
 
-bool sysctl_same(const struct sysctl_value *a, const struct sysctl_value *b)
+char *sysctl_format(const struct sysctl_value *value, char *buf, size_t size)
 {
-	if (a->count != b->count)
+	size_t len = 0;
+
+	if (size)
+		buf[0] = '\0';
+	for (uint32_t i = 0; i < value->count && i < SYSCTL_NUMBERS && len < size; i++) {
+		int n = snprintf(buf + len, size - len, "%s%" PRId64, i ? " " : "",
+				 value->number[i]);
+
+		len += n > 0 ? (size_t)n : 0;
+	}
+	return buf;
+}
+
+static bool parse_number(const char **cursor, int64_t *number)
+{
+	char *end;
+
+	errno = 0;
+	*number = strtoll(*cursor, &end, 10);
+	if (errno || end == *cursor || (*end && !isspace((unsigned char)*end)))
 		return false;
-	for (uint32_t i = 0; i < a->count; i++)
-		if (a->number[i] != b->number[i])
-			return false;
+	*cursor = end;
 	return true;
 }
 
-char *sysctl_format(const struct sysctl_value *value, char *buf, size_t size)
+static const char *after_blanks(const char *text)
 {
-	size_t used = 0;
-
-	buf[0] = '\0';
-	for (uint32_t i = 0; i < value->count && used < size; i++)
-		used += (size_t)snprintf(buf + used, size - used, "%s%lld", i ? " " : "",
-					 (long long)value->number[i]);
-	return buf;
+	while (isspace((unsigned char)*text))
+		text++;
+	return text;
 }
 
 bool sysctl_parse(const char *text, struct sysctl_value *value)
 {
-	struct sysctl_value found = {.count = 0};
+	struct sysctl_value parsed = {.count = 0};
+	int error = errno;
 
-	for (;;) {
-		char *end;
-
-		text += strspn(text, " \t\n");
-		if (!*text)
+	for (text = after_blanks(text); *text; text = after_blanks(text)) {
+		if (parsed.count == SYSCTL_NUMBERS ||
+		    !parse_number(&text, &parsed.number[parsed.count]))
 			break;
-		if (found.count == SYSCTL_NUMBERS)
-			return false;
-		errno = 0;
-		found.number[found.count++] = strtoll(text, &end, 10);
-		if (errno || end == text || (*end && !strchr(" \t\n", *end)))
-			return false;
-		text = end;
+		parsed.count++;
 	}
-	if (!found.count)
+	errno = error;
+	if (*text || !parsed.count)
 		return false;
-	*value = found;
+	*value = parsed;
 	return true;
-}
-
-/* As a range only ever gets wider. */
-static bool is_wider(const struct sysctl_value *from, const struct sysctl_value *to)
-{
-	return to->number[0] <= from->number[0] && to->number[1] >= from->number[1] &&
-	       !sysctl_same(from, to);
-}
-
-static bool is_within(const struct sysctl_row *row, const struct sysctl_value *value)
-{
-	for (uint32_t i = 0; i < value->count; i++)
-		if (value->number[i] < row->least || value->number[i] > row->most)
-			return false;
-	return true;
-}
-
-bool sysctl_may_go(enum sysctl key, const struct sysctl_value *from, const struct sysctl_value *to)
-{
-	const struct sysctl_row *row = &sysctls[key];
-
-	if (from->count != row->numbers || to->count != row->numbers || !is_within(row, to))
-		return false;
-	switch (row->lever) {
-	case SYSCTL_RISE:
-		return to->number[0] > from->number[0];
-	case SYSCTL_FALL:
-		return to->number[0] < from->number[0];
-	case SYSCTL_WIDEN:
-		return to->number[0] <= to->number[1] && is_wider(from, to);
-	case SYSCTL_SWITCH:
-		return !sysctl_same(from, to);
-	default:
-		return false;
-	}
 }
 
 /* --- files ------------------------------------------------------------------------------------ */
@@ -132,7 +164,10 @@ bool sysctl_may_go(enum sysctl key, const struct sysctl_value *from, const struc
 void sysctl_open_folders(int folders[SYSCTL_FOLDERS])
 {
 	static const char *const paths[SYSCTL_FOLDERS] = {
-		SYSCTL_FOLDER "ipv4", SYSCTL_FOLDER "core", SYSCTL_FOLDER "netfilter"};
+		[SYSCTL_IPV4] = SYSCTL_FOLDER NAME_IPV4,
+		[SYSCTL_CORE] = SYSCTL_FOLDER NAME_CORE,
+		[SYSCTL_NETFILTER] = SYSCTL_FOLDER NAME_NETFILTER,
+	};
 
 	for (int i = 0; i < SYSCTL_FOLDERS; i++)
 		folders[i] = open(paths[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -147,18 +182,18 @@ void sysctl_close_folders(int folders[SYSCTL_FOLDERS])
 	}
 }
 
-static int open_row(const int folders[SYSCTL_FOLDERS], enum sysctl key, int flags)
+static int open_key(const int folders[SYSCTL_FOLDERS], enum sysctl key, int flags)
 {
-	int folder = folders[sysctls[key].folder];
+	int folder = key < SYSCTL_COUNT ? folders[sysctls[key].folder] : -1;
 
 	if (folder < 0) {
 		errno = ENOENT;
 		return -1;
 	}
-	return openat(folder, sysctls[key].file, flags | O_CLOEXEC);
+	return openat(folder, sysctls[key].file, flags | O_CLOEXEC | O_NOFOLLOW);
 }
 
-static void close_quietly(int fd)
+static void close_keeping_errno(int fd)
 {
 	int error = errno;
 
@@ -168,40 +203,49 @@ static void close_quietly(int fd)
 
 bool sysctl_read(const int folders[SYSCTL_FOLDERS], enum sysctl key, struct sysctl_value *value)
 {
-	int fd = open_row(folders, key, O_RDONLY);
-	struct sysctl_value found;
-	char text[SYSCTL_TEXT];
+	char text[SYSCTL_TEXT * 2];
+	struct sysctl_value read_value;
+	int fd = open_key(folders, key, O_RDONLY);
 	ssize_t n;
 
 	if (fd < 0)
 		return false;
 	n = read(fd, text, sizeof(text) - 1);
-	close_quietly(fd);
+	close_keeping_errno(fd);
 	if (n < 0)
 		return false;
 	text[n] = '\0';
-	if (!sysctl_parse(text, &found) || found.count != sysctls[key].numbers) {
+	if (!sysctl_parse(text, &read_value) || !is_whole(key, &read_value)) {
 		errno = EINVAL;
 		return false;
 	}
-	*value = found;
+	*value = read_value;
 	return true;
 }
 
 bool sysctl_write(const int folders[SYSCTL_FOLDERS], enum sysctl key,
 		  const struct sysctl_value *value)
 {
-	int fd = open_row(folders, key, O_WRONLY);
-	char text[SYSCTL_TEXT];
-	ssize_t len, n;
+	char text[SYSCTL_TEXT + 1];
+	size_t len;
+	ssize_t n;
+	int fd;
 
+	if (!is_whole(key, value)) {
+		errno = EINVAL;
+		return false;
+	}
+	sysctl_format(value, text, SYSCTL_TEXT);
+	len = strlen(text);
+	text[len++] = '\n';
+	fd = open_key(folders, key, O_WRONLY);
 	if (fd < 0)
 		return false;
-	sysctl_format(value, text, sizeof(text));
-	len = (ssize_t)strlen(text);
-	n = write(fd, text, (size_t)len);
-	close_quietly(fd);
-	if (n >= 0 && n != len)
+	n = write(fd, text, len);
+	if (n >= 0 && n != (ssize_t)len) {
+		n = -1;
 		errno = EIO;
-	return n == len;
+	}
+	close_keeping_errno(fd);
+	return n >= 0;
 }

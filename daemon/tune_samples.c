@@ -2,6 +2,7 @@
 #include "daemon/tune_samples.h"
 
 #include "daemon/follow.h"
+#include "daemon/log.h"
 #include "daemon/loop.h"
 #include "daemon/netns.h"
 #include "daemon/probe.h"

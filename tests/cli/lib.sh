@@ -9,7 +9,7 @@ top_srcdir=$(cd "${top_srcdir:?}" && pwd)
 top_builddir=$(cd "${top_builddir:?}" && pwd)
 closeside=$top_builddir/closeside
 python=/usr/bin/python3
-unset CLOSESIDE_SOCKET CLOSESIDED LD_PRELOAD NO_COLOR
+unset CLOSESIDE_SOCKET CLOSESIDED LD_PRELOAD NO_COLOR COLUMNS
 export TERM=xterm
 
 tests=0

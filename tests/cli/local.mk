@@ -3,6 +3,7 @@ CLI_TESTS += \
 	tests/cli/test-watch.sh \
 	tests/cli/test-completion.sh \
 	tests/cli/test-conns.sh \
-	tests/cli/test-explain.sh
+	tests/cli/test-explain.sh \
+	tests/cli/test-tune.sh
 EXTRA_DIST += tests/cli/lib.sh tests/cli/control.py tests/cli/terminal.py \
 	tests/cli/complete.bash tests/cli/complete.zsh

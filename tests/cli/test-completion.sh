@@ -21,10 +21,23 @@ done
 # The policies are those of a file here, not of a daemon.
 mkdir "$work/bin"
 printf 'policy web {\n role = server\n}\npolicy worker-pool {\n role = client\n}\n' >"$work/web.conf"
+cat >"$work/sheet" <<'ROWS'
+{"type":"tune","schema":1}
+{"type":"resource","id":"ports/10.0.0.1-10.0.0.9:80"}
+{"type":"advice","id":"ports/10.0.0.1-10.0.0.9:80/tw-reuse","kind":"sysctl","state":"open"}
+{"type":"advice","id":"ports/10.0.0.1-10.0.0.9:8080/tw-reuse","kind":"sysctl","state":"ignored"}
+{"type":"advice","id":"accept-queue@4026532281/[2001:db8::1]:80/somaxconn","kind":"sysctl","state":"open"}
+{"type":"key","key":"net.core.somaxconn","state":"yielded"}
+{"type":"key","key":"net.ipv4.tcp_fin_timeout","state":"free"}
+{"type":"key","key":"net.ipv4.tcp_tw_reuse","state":"refused"}
+ROWS
 cat >"$work/bin/closeside" <<STUB
 #!/bin/sh
-[ "\$*" = "policy list -f jsonl" ] || exit 1
-exec "$closeside" policy list -c "$work/web.conf" -f jsonl
+case "\$*" in
+"policy list -f jsonl") exec "$closeside" policy list -c "$work/web.conf" -f jsonl ;;
+"tune show -f jsonl") cat "$work/sheet"; exit 1 ;;
+esac
+exit 1
 STUB
 chmod +x "$work/bin/closeside"
 PATH=$work/bin:$PATH
@@ -102,6 +115,12 @@ offers "with another dash" "SYN_SENT" explain syn-s
 offers "a second word to explain" "EPIPE" explain TIME_WAIT EPI
 offers "a shell" "bash zsh" completion ''
 offers "nothing after what takes nothing" "" status ''
+ids="ports/10.0.0.1-10.0.0.9:80/tw-reuse ports/10.0.0.1-10.0.0.9:8080/tw-reuse accept-queue@4026532281/[2001:db8::1]:80/somaxconn"
+offers "what may be applied" "$ids" tune apply ''
+offers "what may be ignored" "accept-queue@4026532281/[2001:db8::1]:80/somaxconn" tune ignore -f json acc
+offers "what is left alone" \
+	"net.core.somaxconn net.ipv4.tcp_tw_reuse ports/10.0.0.1-10.0.0.9:8080/tw-reuse" tune resume ''
+offers "nothing to revert by name" "" tune revert ''
 offers "a command to run" "tr" run -r -- tr
 
 # check SHELL: all that it was asked. Of the commands to run one is enough. zsh keeps what is to be
@@ -142,6 +161,10 @@ bash_offers "a value begun" "peer" run -o close-first = p
 bash_offers "an option's argument behind '='" "json jsonl" conns --format = j
 bash_offers "a command after a key and its value" "base64" run -o close-first = peer base6
 bash_offers "a policy after an operator" "web worker-pool" conns policy = ''
+bash_offers "an id behind ':'" "80/tw-reuse 8080/tw-reuse" tune apply ports/10.0.0.1-10.0.0.9 : 80
+bash_offers "all behind ':'" "80/tw-reuse 8080/tw-reuse" tune apply ports/10.0.0.1-10.0.0.9 :
+bash_offers "an id behind '@' and ':'" "1]:80/somaxconn" tune apply accept-queue @ '4026532281/[2001' : db8 :: 1
+bash_offers "one id is enough" "" tune apply ports/10.0.0.1-10.0.0.9 : 80/tw-reuse ''
 if [ -r /usr/share/bash-completion/bash_completion ]; then
 	cat /usr/share/bash-completion/bash_completion "$work/script" >"$work/with-bash-completion"
 	is "bash: what a command to run has itself" status "$(bash "$top_srcdir/tests/cli/complete.bash" \
@@ -157,9 +180,9 @@ if ! command -v zsh >/dev/null; then
 	finish
 fi
 queries+=("$(printf 'run\x1f-o\x1fclose-first=\x1f')" "$(printf 'run\x1fcloseside\x1fstat\x1f')"
-	"$(printf 'conns\x1f--format\x1fj\x1f')")
-names+=("the values of a key" "what a command to run has itself" "an option's argument")
-expectations+=("app peer self" "status" "json jsonl")
+	"$(printf 'conns\x1f--format\x1fj\x1f')" "$(printf 'tune\x1fapply\x1fports/10.0.0.1-10.0.0.9:80/\x1f')")
+names+=("the values of a key" "what a command to run has itself" "an option's argument" "an id begun")
+expectations+=("app peer self" "status" "json jsonl" "ports/10.0.0.1-10.0.0.9:80/tw-reuse")
 for query in "${queries[@]}"; do
 	query=${query//$'\x1f'/ }
 	echo "closeside ${query% }"

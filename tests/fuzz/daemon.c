@@ -9,11 +9,13 @@
 #include "daemon/kernel.h"
 #include "daemon/page.h"
 #include "daemon/patience.h"
+#include "daemon/probe.h"
 #include "daemon/retire.h"
 #include "daemon/session.h"
 #include "daemon/sock.h"
 #include "daemon/tally.h"
 #include "daemon/user.h"
+#include "daemon/vitals.h"
 
 #include "tests/fuzz/fuzz.h"
 

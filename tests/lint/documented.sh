@@ -81,6 +81,17 @@ else
 	not_ok "the options of closesided were found" <<<"only: $options"
 fi
 
+# Of the balance sheet: what can run out, and the levers.
+words=$(sed -nE 's/^\tX\([A-Z_]+, "([a-z-]+)", ([0-9]+|POLICY|SYSCTL|LINE|RELISTEN)\).*/\1/p' daemon/balance.h | sort -u)
+for word in $words; do
+	expect_silence "closeside(1) has $word" has_line closeside.1 "$word"
+done
+if [ "$(wc -w <<<"$words")" -ge 25 ]; then
+	ok "the resources and levers were found"
+else
+	not_ok "the resources and levers were found" <<<"only: $words"
+fi
+
 verdicts=$(sed -nE 's/^\tX\([A-Z_0-9]+, "([a-z0-9-]+)", (FAULT|INFO),.*/\1/p' daemon/verdict.h | sort -u)
 for verdict in $verdicts; do
 	expect_silence "closeside(1) has the verdict $verdict" has_line closeside.1 "$verdict"

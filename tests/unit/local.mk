@@ -27,9 +27,11 @@ UNIT_TESTS += \
 	tests/unit/test_shim \
 	tests/unit/test_slots \
 	tests/unit/test_survey \
+	tests/unit/test_sysctl \
 	tests/unit/test_tally \
 	tests/unit/test_tcp_state \
 	tests/unit/test_top \
+	tests/unit/test_tune \
 	tests/unit/test_user \
 	tests/unit/test_wire
 endif
@@ -47,7 +49,7 @@ tests_unit_test_races_LDFLAGS = $(shim_linked_in)
 tests_unit_test_shim_LDFLAGS = $(shim_linked_in)
 tests_unit_test_slots_SOURCES = tests/unit/test_slots.c shim/slots.c
 
-EXTRA_DIST += tests/unit/unit.h
+EXTRA_DIST += tests/unit/unit.h tests/unit/unit_netns.h
 
 # Programs without an LDADD of their own, that is the unit tests, are linked with:
 LDADD = libdaemon.la libcommon.la $(CMOCKA_LIBS)

@@ -39,7 +39,7 @@ static int setup(void **state)
 	struct gather_parts parts = {
 		.now_ms = NOW,
 		.patience_ms = PATIENCE,
-		.ports = {LO, HI, 0},
+		.ports = {{LO, HI, 0}},
 	};
 
 	memset(&fixture, 0, sizeof(fixture));

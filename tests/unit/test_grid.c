@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What ps prints: texts in cells, columns in a width, the rows and their order. */
+#include "daemon/cli_bar.h"
 #include "daemon/cli_grid.h"
 #include "daemon/cli_ps_row.h"
 #include "daemon/cli_text.h"
@@ -268,11 +269,94 @@ static void matching(void **state)
 	assert_false(ps_matches(&nobody, "0"));
 }
 
+/* --- prose, bars ------------------------------------------------------------------------------ */
+
+static void lines(void **state)
+{
+	static const struct {
+		const char *text;
+		unsigned int cells;
+		const char *lines; /* joined with '|' */
+	} rows[] = {
+		{"", 10, ""},
+		{"   ", 10, ""},
+		{"one", 10, "one"},
+		{"one two three", 7, "one two|three"},
+		{"one two three", 6, "one|two|three"},
+		{"  one   two  ", 20, "one two"},
+		{"a-word-that-is-too-long b", 5, "a-word-that-is-too-long|b"},
+		{"\342\226\210\342\226\210 \342\226\210", 4,
+		 "\342\226\210\342\226\210 \342\226\210"},
+		{"\033[31m red", 20, "?[31m red"},
+		{"a\nb", 20, "a?b"},
+	};
+
+	(void)state;
+	assert_non_null(setlocale(LC_CTYPE, "C.UTF-8"));
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const char *text = rows[i].text;
+		char all[256] = "", line[64];
+
+		while (cli_text_line(&text, line, sizeof(line), rows[i].cells)) {
+			size_t used = strlen(all);
+
+			snprintf(all + used, sizeof(all) - used, "%s%s", used ? "|" : "", line);
+		}
+		assert_string_equal(all, rows[i].lines);
+	}
+}
+
+static void lines_of_any_length_end(void **state)
+{
+	char text[4000], line[64];
+	const char *at = text;
+	size_t total = 0;
+
+	(void)state;
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	for (int i = 0; cli_text_line(&at, line, sizeof(line), 20); i++) {
+		assert_true(i < 4000);
+		total += strlen(line);
+	}
+	assert_true(total > 0);
+	assert_int_equal(*at, '\0');
+}
+
+static void bars(void **state)
+{
+	static const struct {
+		struct bar bar;
+		const char *text;
+	} rows[] = {
+		{{0, 0, 0.7, 12, false}, "[.......|..]"},
+		{{0.5, 0.5, 0.7, 12, false}, "[#####..|..]"},
+		{{0.5, 0.65, 0.7, 12, false}, "[#####--|..]"},
+		{{0.9, 0.9, 0.7, 12, false}, "[#######|#.]"},
+		{{0.0001, 0, 0.5, 12, false}, "[#....|....]"}, /* something is something */
+		{{0.9999, 1, 0.5, 12, false}, "[#####|###-]"}, /* and not all is not all */
+		{{1.2, 1.2, 0.5, 12, false}, "[#####|####]"},
+		{{0.5, 0.5, 1, 12, false}, "[#####.....]"},
+		{{0, -1, 0.5, 12, false}, "[.....|....]"},
+		{{0.5, 0.75, 0.9, 10, true},
+		 "\342\226\210\342\226\210\342\226\210\342\226\210\342\226\210"
+		 "\342\226\222\342\226\222\342\226\222\342\226\221\342\224\202"},
+	};
+	char text[BAR_TEXT_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		assert_string_equal(bar_draw(&rows[i].bar, text), rows[i].text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(texts), cmocka_unit_test(texts_random), cmocka_unit_test(columns),
-		cmocka_unit_test(cells), cmocka_unit_test(order),	 cmocka_unit_test(matching),
+		cmocka_unit_test(texts),   cmocka_unit_test(texts_random),
+		cmocka_unit_test(columns), cmocka_unit_test(cells),
+		cmocka_unit_test(order),   cmocka_unit_test(matching),
+		cmocka_unit_test(lines),   cmocka_unit_test(lines_of_any_length_end),
+		cmocka_unit_test(bars),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

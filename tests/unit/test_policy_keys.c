@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The table of keys: what each takes and refuses, that what it prints reads back, options as
  * `run -o` carries them, and near names. */
+#include "common/near.h"
 #include "common/policy.h"
 
 #include "tests/unit/unit.h"
@@ -261,6 +262,33 @@ static const struct near_row {
 	{"", NULL},
 };
 
+/* Long words that differ in little, as ids do. */
+static void near_long_words(void **state)
+{
+	static const struct {
+		const char *a, *b;
+		unsigned int distance;
+	} rows[] = {
+		{"ports/10.77.0.2-10.77.0.1:8080/tw-resue",
+		 "ports/10.77.0.2-10.77.0.1:8080/tw-reuse", 2},
+		{"ports/10.77.0.2-10.77.0.1:8080/tw-reuse",
+		 "ports/10.77.0.2-10.77.0.1:8080/tw-reuse", 0},
+		{"ports/10.77.0.2-10.77.0.1:8080", "ports/10.77.0.2-10.77.0.1:80800", 1},
+		{"aaaa", "aa", 2},
+		{"aba", "a", 2},
+		{"", "abc", 3},
+		{"x0123456789012345678901234567890123y", "z", 32},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		assert_int_equal(near_distance(rows[i].a, strlen(rows[i].a), rows[i].b),
+				 rows[i].distance);
+		assert_int_equal(near_distance(rows[i].b, strlen(rows[i].b), rows[i].a),
+				 rows[i].distance);
+	}
+}
+
 static void near_names(void **state)
 {
 	(void)state;
@@ -383,6 +411,7 @@ int main(void)
 		cmocka_unit_test(a_pattern_too_long_is_refused),
 		cmocka_unit_test(a_list_is_printed_as_a_list),
 		cmocka_unit_test(near_names),
+		cmocka_unit_test(near_long_words),
 		cmocka_unit_test(names_are_found_whole),
 		cmocka_unit_test(options_set_what_they_say),
 		cmocka_unit_test(empty_options_are_fine),
