@@ -15,7 +15,8 @@ uml_run() {
 	[ "$(id -u)" = 0 ] || skip_all "needs root"
 	script=$(realpath "$0")
 	dir=$(mktemp -d "${TMPDIR:-/tmp}/closeside-uml.XXXXXX")
-	trap 'rm -rf "$dir"' EXIT
+	trap uml_end EXIT
+	trap 'exit 130' INT TERM HUP
 	cat >"$dir/init" <<-END
 		#!/bin/sh
 		export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TMPDIR=/run UML=1 LONG="${LONG:-}" \
@@ -34,8 +35,10 @@ uml_run() {
 		sleep 60
 	END
 	chmod 755 "$dir/init"
-	timeout -s KILL "${UML_TIMEOUT:-280}" linux.uml mem=512M rootfstype=hostfs rootflags=/ ro \
-		"init=$dir/init" quiet con=null con0=fd:0,fd:1 uml_dir="$dir/" </dev/null >"$dir/console" 2>&1
+	setsid linux.uml mem=512M rootfstype=hostfs rootflags=/ ro "init=$dir/init" quiet con=null \
+		con0=fd:0,fd:1 "uml_dir=$dir/" </dev/null >"$dir/console" 2>&1 &
+	uml_pid=$!
+	wait_for "$(by_length 240 2000)" pid_gone "$uml_pid"
 	if [ ! -e "$dir/booted" ]; then
 		tail -n 5 "$dir/console" >&2
 		skip_all "User-Mode Linux does not boot here: $(tr -d '\r' <"$dir/console" | tail -n 1)"
@@ -50,12 +53,17 @@ uml_run() {
 	exit "$(cat "$dir/status")"
 }
 
+# Its processes are a group: the kernel, and one for each that runs within.
+uml_end() {
+	kill -KILL -- "-${uml_pid:-}" 2>/dev/null
+	rm -rf "$dir"
+}
+
 uml_place() {
 	dir=$(mktemp -d /run/closeside-wire.XXXXXX)
 	chmod 755 "$dir"
-	ns_a=cs$$a ns_b=$ns_a
 	# shellcheck disable=SC2034 # for the tests
-	A4=127.0.0.1 B4=127.0.0.1
+	ns_a=cs$$a ns_b=cs$$a A4=127.0.0.1 B4=127.0.0.1
 	mkdir -p /run/netns
 	touch "/run/netns/$ns_a"
 	mount --bind /proc/1/ns/net "/run/netns/$ns_a"
