@@ -22,6 +22,7 @@ unit_capabilities() {
 
 # From now on daemons have the capabilities of the shipped unit and no more, but for those given as
 # -sys_admin,-net_admin.
+# shellcheck disable=SC2120 # some tests give it one
 as_the_unit() {
 	[ -z "$wire_plain" ] || skip_all "nothing of it can be had without closeside"
 	have setpriv || skip_all "setpriv is not installed"
