@@ -74,6 +74,8 @@ is churn "$(jq -r 'select(.id == "time-wait-buckets") | .program // empty' "$dir
 	"who makes them is named"
 check "a policy comes before the limit" grep -qE '^(close-first|time-wait) .*tw-buckets' \
 	<<<"$(levers time-wait-buckets)"
+check "nothing for who connects is proposed to who accepts" \
+	grep -qvE 'tw-reuse|port-range|local-ports' <<<"$(levers time-wait-buckets)"
 check "mode apply raises the limit" wait_for 60 setting_least a $key $((limit * 5 / 4))
 need=$((rate * 60))
 check "until what is needed is in balance" wait_for "$(by_length 60 120)" setting_least a $key $((need * 4 / 3))

@@ -153,10 +153,14 @@ churn_load again 8001 "$rate" 600
 check "the sheet names it again" wait_for 60 sheet_has b "$id/tw-reuse" true
 check "tune apply" apply b "$id/tw-reuse"
 is 1 "$(setting b net.ipv4.tcp_tw_reuse)" "tune apply sets tcp_tw_reuse"
+in_ns b sysctl -qw net.ipv4.tcp_tw_reuse=2 net.ipv4.tcp_timestamps=0
+check "without timestamps it is not proposed" wait_for 60 sheet_has_not b "$id/tw-reuse" true
+in_ns b sysctl -qw net.ipv4.tcp_tw_reuse=1 net.ipv4.tcp_timestamps=1
 stop again INT
 churn_load applied 8001 "$trial_rate" "$(by_length 4 20)"
 churn_done applied 200
 is 0 "$(churn_of applied .failed)" "then no connect fails"
+in_ns b sysctl -qw net.ipv4.tcp_tw_reuse=1
 in_ns b "$closeside" -s "$dir/b.socket" tune revert >/dev/null 2>&1
 is 2 "$(setting b net.ipv4.tcp_tw_reuse)" "tune revert puts it back"
 finish
