@@ -81,6 +81,7 @@ enum balance_kind {
 
 enum {
 	BALANCE_WINDOW_MS = 10000, /* rates and drops are of the last so many */
+	BALANCE_NOW_MS = 3000,	   /* drops in these go on */
 	BALANCE_SLOT_MS = 5000,
 	BALANCE_SLOTS = 12, /* a TIME_WAIT's life */
 	BALANCE_MAKERS = 3,
@@ -103,6 +104,7 @@ struct balance_ports {
 	double rate_s;			  /* taken per second, of those that hold one still */
 	uint32_t released[BALANCE_SLOTS]; /* TIME_WAITs that end in each of the next slots */
 	uint32_t reusable;		  /* in TIME_WAIT for longer than tcp_tw_reuse_delay */
+	int32_t time_wait_ms;		  /* of its policy: how long one is left; -1: as usual */
 	bool loopback, searches_singly;	  /* IP_LOCAL_PORT_RANGE by a policy: no slow half */
 };
 
@@ -113,6 +115,7 @@ struct balance_listener {
 	struct endpoint at;
 	uint32_t backlog, queue, queue_peak;  /* peaks and drops: in the window */
 	uint32_t handshakes, handshakes_peak; /* in SYN_RECV */
+	uint32_t drops_now;		      /* in BALANCE_NOW_MS */
 	uint32_t drops;			      /* sk_drops: SYNs and handshakes */
 	double rate_s;			      /* connections come in */
 	bool can_relisten;
@@ -148,9 +151,12 @@ struct balance_key {
 /* A network namespace. */
 struct balance_space {
 	uint64_t netns; /* 0: the daemon's own */
+	pid_t pid;	/* of a process in another */
 	struct balance_key key[SYSCTL_COUNT];
 	uint64_t time_waits, time_waits_peak, time_wait_drops; /* drops: TCPTimeWaitOverflow */
 	double time_waits_s; /* entered per second, with those that were dropped */
+	double time_waits_growth_s;
+	uint64_t time_wait_drops_now, listen_drops_now, syn_drops_now;
 	struct balance_maker maker[BALANCE_MAKERS]; /* count 0: no more */
 	uint64_t listen_drops;			    /* ListenOverflows */
 	uint64_t syn_drops, syn_cookies;	    /* TCPReqQFullDrop, TCPReqQFullDoCookies */
@@ -174,6 +180,7 @@ struct balance_inputs {
 	const struct balance_process *processes;
 	size_t process_count;
 	uint64_t orphans, orphans_peak, orphan_drops; /* drops: TCPAbortOnMemory */
+	uint64_t orphan_drops_now;
 	double orphans_s;
 	uint32_t orphans_fin_wait2;		 /* of them, which tcp_fin_timeout shortens */
 	uint64_t memory_pages, memory_pressures; /* the second: entered, in the window */

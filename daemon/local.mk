@@ -3,7 +3,13 @@
 noinst_LTLIBRARIES += libconfig.la libcli.la libdaemon.la
 libdaemon_la_SOURCES = \
 	daemon/adopt.c daemon/adopt.h \
-	daemon/balance.h \
+	daemon/balance.c daemon/balance.h \
+	daemon/balance_limits.c \
+	daemon/balance_moves.c \
+	daemon/balance_ports.c \
+	daemon/balance_queues.c \
+	daemon/balance_sheet.h \
+	daemon/balance_words.c \
 	daemon/caps.c daemon/caps.h \
 	daemon/closer.c daemon/closer.h \
 	daemon/conn.c daemon/conn.h \

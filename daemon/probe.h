@@ -20,7 +20,8 @@
 	X(LISTEN_OVERFLOWS, "TcpExt", "ListenOverflows")                  \
 	X(LISTEN_DROPS, "TcpExt", "ListenDrops")                          \
 	X(TIME_WAIT_OVERFLOWS, "TcpExt", "TCPTimeWaitOverflow")           \
-	X(TIME_WAITS_ENDED, "TcpExt", "TW")                               \
+	X(TIME_WAITS_ENTERED, "TcpExt", "TW")                             \
+	X(TIME_WAITS_SHORT, "TcpExt", "TWKilled")                         \
 	X(TIME_WAITS_REUSED, "TcpExt", "TWRecycled")                      \
 	X(REQUEST_QUEUE_DROPS, "TcpExt", "TCPReqQFullDrop")               \
 	X(REQUEST_QUEUE_COOKIES, "TcpExt", "TCPReqQFullDoCookies")        \

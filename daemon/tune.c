@@ -54,6 +54,7 @@ struct tune {
 	uint32_t serial;
 	struct pending pending[PENDING];
 	struct tune_wait *reverting;
+	uint64_t reverting_ms;
 	uint64_t settings_ms, walked_ms, walk_us, step_us;
 	struct gather *gather; /* of the walk under way; NULL: none */
 	struct conn_walk walk;
@@ -369,6 +370,7 @@ static void take_reverted(struct tune *tune, unsigned int space, const struct se
 
 	if (answer->key == SETTER_ALL) { /* that was the last */
 		tune->reverting = NULL;
+		tune->samples.reverting = false;
 		tell(wait, NULL);
 		return;
 	}
@@ -429,6 +431,17 @@ static void give_up(struct tune *tune, uint64_t now_ms)
 	}
 }
 
+static void give_up_reverting(struct tune *tune, uint64_t now_ms)
+{
+	struct tune_wait *wait = tune->reverting;
+
+	if (!tune->samples.reverting || now_ms - tune->reverting_ms < ANSWER_MS)
+		return;
+	tune->reverting = NULL;
+	tune->samples.reverting = false;
+	tell(wait, NULL);
+}
+
 static bool ask(struct tune *tune, enum setter_op op)
 {
 	struct setter_request request = {
@@ -457,10 +470,13 @@ void tune_revert(struct tune *tune, struct tune_wait *wait)
 {
 	wait->count++; /* for the end of the guardian's answers */
 	revert_listeners(tune, wait);
-	if (!tune->reverting && ask(tune, SETTER_REVERT))
-		tune->reverting = wait;
-	else
+	if (tune->samples.reverting || !ask(tune, SETTER_REVERT)) {
 		tell(wait, NULL);
+		return;
+	}
+	tune->samples.reverting = true;
+	tune->reverting_ms = wire_now_ms();
+	tune->reverting = wait;
 }
 
 void tune_resume(struct tune *tune, enum sysctl key)
@@ -535,6 +551,7 @@ void tune_tick(struct tune *tune, uint64_t now_ms)
 	bool settings = now_ms - tune->settings_ms >= SETTINGS_MS;
 
 	give_up(tune, now_ms);
+	give_up_reverting(tune, now_ms);
 	if (tune->loop->config->tune.mode == TUNE_OFF)
 		return;
 	samples_look(&tune->samples, now_ms, settings);

@@ -99,6 +99,8 @@ static void sum_up(const struct listener_history *history, struct balance_listen
 		if (history->look[at].queue > row->queue_peak)
 			row->queue_peak = history->look[at].queue;
 		first = history->look[at].drops;
+		if (history->look[at].at_ms + BALANCE_NOW_MS >= now_ms)
+			row->drops_now = last - first;
 	}
 	row->drops = last - first;
 }
@@ -212,12 +214,12 @@ void samples_ranges(const struct tune_samples *samples, struct gather_parts *par
 	}
 }
 
-static bool searches_singly(const struct loop *loop, const char *policy)
+static const struct policy_terms *terms_of(const struct loop *loop, const char *policy)
 {
 	for (unsigned int i = 0; policy && i < loop->config->rule_count; i++)
 		if (!strcmp(loop->config->rules[i].name, policy))
-			return loop->config->rules[i].terms.local_ports.lo != 0;
-	return false;
+			return &loop->config->rules[i].terms;
+	return NULL;
 }
 
 /* How long those were taken that are counted: a load that began just now has no more behind it. */
@@ -236,6 +238,7 @@ static void take_destination(struct tune_samples *samples, const struct gather *
 			     const struct destination_row *row)
 {
 	const struct probe_ports *range = &gather->parts.ports[row->route.netns];
+	const struct policy_terms *terms = terms_of(samples->loop, row->policy);
 	struct balance_inputs *inputs = &samples->inputs;
 	struct balance_ports *ports = NULL;
 
@@ -257,7 +260,8 @@ static void take_destination(struct tune_samples *samples, const struct gather *
 		.reusable = row->facts.reusable,
 		.rate_s = taken_s(gather, row),
 		.loopback = row->facts.loopback,
-		.searches_singly = searches_singly(samples->loop, row->policy),
+		.searches_singly = terms && terms->local_ports.lo,
+		.time_wait_ms = terms ? terms->time_wait_ms : TIME_WAIT_KEEP,
 	};
 	memcpy(ports->released, row->released, sizeof(ports->released));
 	samples_who(&ports->who, row->proc);

@@ -44,18 +44,22 @@ static uint64_t grown(const struct vitals *vitals, enum probe_counter counter, u
 	return vitals_grown(vitals, counter, BALANCE_WINDOW_MS, now_ms);
 }
 
+static uint64_t just_grown(const struct vitals *vitals, enum probe_counter counter, uint64_t now_ms)
+{
+	return vitals_grown(vitals, counter, BALANCE_NOW_MS, now_ms);
+}
+
 static double rate(const struct vitals *vitals, enum probe_counter counter, uint64_t now_ms)
 {
 	return vitals_rate(vitals, counter, BALANCE_WINDOW_MS, now_ms);
 }
 
-/* What was entered is what there is more of, and what has gone: ended in time, taken for another
- * connection, or never kept. */
+/* TW and TWKilled count when one begins, not when it ends (inet_twsk_schedule()); what is over the
+ * limit never begins. */
 static double time_waits_entered(const struct vitals *vitals, uint64_t now_ms)
 {
-	return positive(rate(vitals, PROBE_TIME_WAITS, now_ms) +
-			rate(vitals, PROBE_TIME_WAITS_ENDED, now_ms) +
-			rate(vitals, PROBE_TIME_WAITS_REUSED, now_ms) +
+	return positive(rate(vitals, PROBE_TIME_WAITS_ENTERED, now_ms) +
+			rate(vitals, PROBE_TIME_WAITS_SHORT, now_ms) +
 			rate(vitals, PROBE_TIME_WAIT_OVERFLOWS, now_ms));
 }
 
@@ -64,6 +68,10 @@ static void take_counters(struct balance_space *space, const struct vitals *vita
 	space->time_waits = vitals_now(vitals, PROBE_TIME_WAITS);
 	space->time_waits_peak = vitals_peak(vitals, PROBE_TIME_WAITS, BALANCE_WINDOW_MS, now_ms);
 	space->time_waits_s = time_waits_entered(vitals, now_ms);
+	space->time_waits_growth_s = rate(vitals, PROBE_TIME_WAITS, now_ms);
+	space->time_wait_drops_now = just_grown(vitals, PROBE_TIME_WAIT_OVERFLOWS, now_ms);
+	space->listen_drops_now = just_grown(vitals, PROBE_LISTEN_OVERFLOWS, now_ms);
+	space->syn_drops_now = just_grown(vitals, PROBE_REQUEST_QUEUE_DROPS, now_ms);
 	space->time_wait_drops = grown(vitals, PROBE_TIME_WAIT_OVERFLOWS, now_ms);
 	space->listen_drops = grown(vitals, PROBE_LISTEN_OVERFLOWS, now_ms);
 	space->syn_drops = grown(vitals, PROBE_REQUEST_QUEUE_DROPS, now_ms);
@@ -79,7 +87,7 @@ static void take_machine(struct balance_inputs *inputs, const struct vitals *vit
 	inputs->orphans_s = positive(rate(vitals, PROBE_ORPHANS, now_ms));
 	inputs->memory_pages = vitals_now(vitals, PROBE_MEMORY_PAGES);
 	inputs->memory_pressures = grown(vitals, PROBE_MEMORY_PRESSURES, now_ms);
-	inputs->orphan_drops = 0;
+	inputs->orphan_drops = inputs->orphan_drops_now = 0;
 }
 
 void samples_look(struct tune_samples *samples, uint64_t now_ms, bool all)
@@ -98,7 +106,9 @@ void samples_look(struct tune_samples *samples, uint64_t now_ms, bool all)
 		if (i && all)
 			vitals_tick(ns->vitals, now_ms);
 		take_counters(&samples->space[i], ns->vitals, now_ms);
+		samples->space[i].pid = ns->pid;
 		inputs->orphan_drops += grown(ns->vitals, PROBE_MEMORY_ABORTS, now_ms);
+		inputs->orphan_drops_now += just_grown(ns->vitals, PROBE_MEMORY_ABORTS, now_ms);
 		listeners_look(samples, i, ns, now_ms);
 	}
 	listeners_forget(samples, false);
@@ -170,7 +180,8 @@ static void take_setting(struct tune_samples *samples, unsigned int index, enum 
 	out->now = value;
 	out->min = config->tune.bound[key].said ? config->tune.bound[key].min : 0;
 	out->max = config->tune.bound[key].said ? config->tune.bound[key].max : 0;
-	if (more->wrote.count && !more->serial && !sysctl_same(&value, &more->wrote)) {
+	if (more->wrote.count && !more->serial && !samples->reverting &&
+	    !sysctl_same(&value, &more->wrote)) {
 		if (value.count)
 			say_foreign(space, key, &value);
 		more->foreign = true;

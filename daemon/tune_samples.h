@@ -47,6 +47,7 @@ struct tune_samples {
 	struct balance_process process[SAMPLES_PROCESSES];
 	struct listener_history *history;
 	unsigned int round;
+	bool reverting;	   /* the guardian puts values back: they change without a word yet */
 	uint64_t named_ms; /* when sysctl.d was read */
 	uint64_t conntrack_ms[LIMIT_NAMESPACES];
 	int64_t conntrack_count[LIMIT_NAMESPACES];

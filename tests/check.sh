@@ -12,6 +12,7 @@ passed=0 failed=0 skipped=0
 jobs=$(nproc)
 waiting=$((jobs + 1)) # of scripts that mostly wait
 only=()
+declare -A behind_of=()
 
 say() # RESULT WHAT SECONDS
 {
@@ -109,6 +110,43 @@ test_step()
 	[ "$f" -eq 0 ]
 }
 
+# behind NAME COMMAND...: a step like build_step, behind the others: they mostly wait. Its result is for
+# joined. They go one after the other, as they were asked for.
+behind()
+{
+	local before=${behind_pid-}
+
+	(
+		name=$1 log="$out/log/${1// /-}.log" status=0
+		shift
+		[ -z "$before" ] || tail --pid="$before" -f /dev/null
+		start=$SECONDS
+		renice -n 19 "$BASHPID" >/dev/null
+		"$@" >"$log" 2>&1 </dev/null || status=$?
+		echo "$status $((SECONDS - start))" >"$log.ended"
+	) &
+	behind_pid=$!
+	behind_of[$1]=$behind_pid
+}
+
+# joined NAME: waits for it; one test
+joined()
+{
+	local log="$out/log/${1// /-}.log" status=1 seconds=0
+
+	wait "${behind_of[$1]}"
+	[ ! -e "$log.ended" ] || read -r status seconds <"$log.ended"
+	if [ "$status" -eq 0 ]; then
+		say ok "$1, behind the others" "$seconds"
+		passed=$((passed + 1))
+		return 0
+	fi
+	say FAIL "$1" "$seconds"
+	show_log "$log"
+	failed=$((failed + 1))
+	return 1
+}
+
 # build FOLDER CONFIGURE-ARGUMENTS...
 build()
 {
@@ -166,47 +204,42 @@ without() # BUILD STEP...: these cannot run then
 	done
 }
 
-# The quick ones first.
+# The quick ones first; then what takes a processor goes on behind what mostly waits.
 if build_step "build with gcc" build gcc --enable-werror CC=gcc; then
 	test_step "unit tests" gcc UNIT_TESTS
+	behind "build with address and undefined sanitizers" build asan --enable-sanitizers
+	behind "build with thread sanitizer" build_units tsan --enable-sanitizers=thread
+	behind "build with clang" build clang --enable-werror CC=clang
+	behind "make distcheck" distcheck
 	test_step "config tests" gcc CONF_TESTS
 	test_step "tests of the command" gcc CLI_TESTS
-	test_step "lint" gcc LINT_TESTS
-else
-	without gcc "unit tests" "config tests" "tests of the command" "lint"
-fi
-build_step "build with clang" build clang --enable-werror CC=clang
-if build_step "build with address and undefined sanitizers" build asan --enable-sanitizers; then
-	test_step "unit, config, command and fuzz seed tests under sanitizers" asan \
-		"UNIT_TESTS CONF_TESTS CLI_TESTS FUZZ_TESTS" \
-		ASAN_OPTIONS=detect_leaks=1:abort_on_error=1
-else
-	without sanitizers "unit, config, command and fuzz seed tests under sanitizers"
-fi
-if build_step "build with thread sanitizer" build_units tsan --enable-sanitizers=thread; then
-	test_step "unit tests under thread sanitizer" tsan UNIT_TESTS RACE_ROUNDS=100000
-else
-	without "thread sanitizer" "unit tests under thread sanitizer"
-fi
-if [ -e "$out/gcc/closesided" ]; then
-	build_step "make distcheck" distcheck
 	test_step "wire tests" gcc WIRE_TESTS
 	test_step "programs with and without the shim" gcc SHIM_TESTS
 	test_step "a sample of other programs' test suites" gcc SUITE_TESTS
+	test_step "lint" gcc LINT_TESTS
+	joined "build with clang"
+	joined "make distcheck"
 else
-	without gcc "make distcheck" "wire tests" "programs with and without the shim" \
-		"a sample of other programs' test suites"
+	without gcc "unit tests" "config tests" "tests of the command" "lint" "make distcheck" \
+		"wire tests" "programs with and without the shim" \
+		"a sample of other programs' test suites" "all builds with clang and sanitizers"
 fi
-if [ -e "$out/gcc/closesided" ] && [ -e "$out/asan/closesided" ]; then
+if [ -e "$out/gcc/closesided" ] && joined "build with address and undefined sanitizers"; then
+	test_step "unit, config, command and fuzz seed tests under sanitizers" asan \
+		"UNIT_TESTS CONF_TESTS CLI_TESTS FUZZ_TESTS" \
+		ASAN_OPTIONS=detect_leaks=1:abort_on_error=1
 	test_step "floods, the daemon under sanitizers" gcc WIRE_SAMPLE \
 		CLOSESIDED="$out/asan/closesided"
-else
-	without sanitizers "floods, the daemon under sanitizers"
-fi
-if [ -e "$out/asan/closesided" ]; then
 	test_step "most wire tests, daemon, shim and command under sanitizers" asan WIRE_SANITIZED
 else
-	without sanitizers "most wire tests, daemon, shim and command under sanitizers"
+	without sanitizers "unit, config, command and fuzz seed tests under sanitizers" \
+		"floods, the daemon under sanitizers" \
+		"most wire tests, daemon, shim and command under sanitizers"
+fi
+if [ -e "$out/gcc/closesided" ] && joined "build with thread sanitizer"; then
+	test_step "unit tests under thread sanitizer" tsan UNIT_TESTS RACE_ROUNDS=100000
+else
+	without "thread sanitizer" "unit tests under thread sanitizer"
 fi
 
 echo "logs are in ${out#"$src"/}/log, results in ${out#"$src"/}/*/tests; it took $SECONDS s"

@@ -24,7 +24,7 @@ static void netstat_is_read(void **state)
 			    "Tcp: ActiveOpens RetransSegs\nTcp: 7 18446744073709551615\n",
 			    counters);
 	assert_int_equal(counters[PROBE_LISTEN_OVERFLOWS], 22);
-	assert_int_equal(counters[PROBE_TIME_WAITS_ENDED], 333);
+	assert_int_equal(counters[PROBE_TIME_WAITS_ENTERED], 333);
 	assert_int_equal(counters[PROBE_TIME_WAIT_OVERFLOWS], 4444);
 	assert_int_equal(counters[PROBE_ACTIVE_OPENS], 7);
 	assert_true(counters[PROBE_SEGMENTS_RETRANSMITTED] == UINT64_MAX);
