@@ -8,11 +8,14 @@
 #include "daemon/notify.h"
 #include "daemon/opener.h"
 #include "daemon/pulse.h"
+#include "daemon/setter.h"
 
 #include "common/wire.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -38,10 +41,11 @@ struct guardian {
 	const struct guardian_options *options;
 	struct listeners listeners;
 	int opener, opener_loop; /* our end, and the loop's */
+	struct setter *setter;	 /* NULL: none */
 	struct pulse *pulse;
 	sigset_t signals, old_mask;
 	pid_t loop; /* 0: none now */
-	uint64_t started_ms, restart_ms, stop_ms, petted_ms;
+	uint64_t started_ms, restart_ms, stop_ms, petted_ms, look_ms;
 	uint64_t seen_beats;
 	uint32_t seen_reloads;
 	unsigned int quiet_ticks;
@@ -66,7 +70,7 @@ static void raise_nofile(void)
 /* --- the loop --------------------------------------------------------------------------------- */
 
 /* In the child. The death signal is set last: changing credentials clears it. */
-static void be_loop(const struct guardian *guardian, pid_t parent)
+static void be_loop(const struct guardian *guardian, pid_t parent, int setter_loop)
 {
 	const struct guardian_options *options = guardian->options;
 	struct loop_options loop = {
@@ -77,12 +81,13 @@ static void be_loop(const struct guardian *guardian, pid_t parent)
 		.control_fd = guardian->listeners.control,
 		/* One of somebody's own looks at his own. */
 		.opener_fd = options->private_pid ? -1 : guardian->opener_loop,
-		.setter_fd = -1,
+		.setter_fd = setter_loop,
 		.pulse = guardian->pulse,
 		.private_pid = options->private_pid,
 	};
 
 	prctl(PR_SET_NAME, "closesided");
+	setter_free(guardian->setter, false);
 	if (caps_drop() < 0)
 		log_warning("cannot give up capabilities: %m");
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -95,6 +100,7 @@ static void be_loop(const struct guardian *guardian, pid_t parent)
 static void start_loop(struct guardian *guardian)
 {
 	pid_t self = getpid(), child;
+	int setter_loop = setter_connect(guardian->setter);
 
 	atomic_store(&guardian->pulse->ready, 0);
 	guardian->quiet_ticks = 0;
@@ -103,7 +109,9 @@ static void start_loop(struct guardian *guardian)
 	guardian->started_ms = wire_now_ms();
 	child = fork();
 	if (child == 0)
-		be_loop(guardian, self);
+		be_loop(guardian, self, setter_loop);
+	if (setter_loop >= 0)
+		close(setter_loop);
 	if (child < 0) {
 		log_error("fork: %m");
 		guardian->restart_ms = wire_now_ms() + BACKOFF_MAX_MS;
@@ -245,7 +253,7 @@ static void take_signal(struct guardian *guardian, int number)
 		else /* the next one reads the file anyway */
 			notify_send("READY=1");
 		break;
-	default: /* SIGCHLD: reap() */
+	default: /* SIGCHLD: reap(); SIGIO: setter_serve() */
 		break;
 	}
 }
@@ -260,20 +268,37 @@ static void enforce_stop(struct guardian *guardian)
 	}
 }
 
+/* 0: a whole tick has passed since the last look, however often we were woken. -1: neither. */
+static int next_signal(struct guardian *guardian)
+{
+	uint64_t now = wire_now_ms();
+	struct timespec timeout = {.tv_nsec = 0};
+	int number = -1;
+
+	if (now < guardian->look_ms) {
+		timeout.tv_nsec = (long)(guardian->look_ms - now) * 1000000;
+		number = sigtimedwait(&guardian->signals, NULL, &timeout);
+		if (number >= 0 || errno != EAGAIN)
+			return number;
+	}
+	guardian->look_ms = wire_now_ms() + TICK_MS;
+	return 0;
+}
+
 /* Returns the exit status for us, or -1 to go on. */
 static int tick(struct guardian *guardian)
 {
-	static const struct timespec timeout = {.tv_nsec = TICK_MS * 1000000L};
-	int number = sigtimedwait(&guardian->signals, NULL, &timeout), status;
+	int number = next_signal(guardian), status;
 
 	if (number > 0)
 		take_signal(guardian, number);
 	tell_manager(guardian);
 	opener_serve(guardian->opener);
+	setter_serve(guardian->setter);
 	status = reap(guardian);
 	if (status >= 0)
 		return status;
-	if (number < 0 && errno == EAGAIN) /* a whole tick has passed */
+	if (number == 0)
 		watch_pulse(guardian);
 	enforce_stop(guardian);
 	if (guardian->loop)
@@ -292,6 +317,7 @@ static void block_signals(struct guardian *guardian)
 	sigaddset(&guardian->signals, SIGINT);
 	sigaddset(&guardian->signals, SIGHUP);
 	sigaddset(&guardian->signals, SIGCHLD);
+	sigaddset(&guardian->signals, SIGIO);
 	sigprocmask(SIG_BLOCK, &guardian->signals, &guardian->old_mask);
 	/* Not by inheritance: we wait for our child, and a loop unblocked is a loop that hears. */
 	signal(SIGCHLD, SIG_DFL);
@@ -299,6 +325,17 @@ static void block_signals(struct guardian *guardian)
 	sigdelset(&guardian->old_mask, SIGTERM);
 	sigdelset(&guardian->old_mask, SIGINT);
 	sigdelset(&guardian->old_mask, SIGHUP);
+}
+
+/* Not for one of somebody's own: he is no admin, or sets his sysctls himself. */
+static void open_setter(struct guardian *guardian)
+{
+	char path[PATH_MAX];
+
+	if (guardian->options->private_pid)
+		return;
+	snprintf(path, sizeof(path), "%s.journal", guardian->options->socket_path);
+	guardian->setter = setter_new(path);
 }
 
 int guardian_run(const struct guardian_options *options)
@@ -321,9 +358,14 @@ int guardian_run(const struct guardian_options *options)
 		log_error("socketpair: %m");
 		return 1;
 	}
+	open_setter(&guardian);
+	guardian.look_ms = wire_now_ms() + TICK_MS;
 	start_loop(&guardian);
 	while ((status = tick(&guardian)) < 0)
 		;
+	/* What is ours stays ours over a loop that cannot run; it is put back when we are told to
+	 * stop, once nobody asks for more. */
+	setter_free(guardian.setter, guardian.stopping);
 	listeners_close(&guardian.listeners, options->socket_path);
 	munmap(guardian.pulse, sizeof(*guardian.pulse));
 	return status;

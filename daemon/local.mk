@@ -39,6 +39,8 @@ libdaemon_la_SOURCES = \
 	daemon/held.c daemon/held.h \
 	daemon/ignored.c daemon/ignored.h \
 	daemon/inbox.c daemon/inbox.h \
+	daemon/journal.c daemon/journal.h \
+	daemon/journal_text.c \
 	daemon/kernel.c daemon/kernel.h \
 	daemon/limits.h \
 	daemon/listen.c daemon/listen.h \
@@ -59,10 +61,17 @@ libdaemon_la_SOURCES = \
 	daemon/retire.c daemon/retire.h \
 	daemon/self.c daemon/self.h \
 	daemon/session.c daemon/session.h \
-	daemon/setter.h \
+	daemon/setter.c daemon/setter.h \
+	daemon/setter_channel.c \
+	daemon/setter_journal.c \
+	daemon/setter_seam.h \
+	daemon/setter_state.h \
+	daemon/setter_write.c \
 	daemon/sock.c daemon/sock.h \
+	daemon/spaces.c daemon/spaces.h \
 	daemon/survey.c daemon/survey.h \
 	daemon/sweep.c daemon/sweep.h \
+	daemon/sysctld.c daemon/sysctld.h \
 	daemon/tally.c daemon/tally.h \
 	daemon/tune.c daemon/tune.h \
 	daemon/tune_command.c daemon/tune_command.h \

@@ -5,10 +5,16 @@
  * sysctl.d (sysctld.h)? does it still have the value that the loop thinks it has? Then the original
  * goes to the journal (journal.h) and to the disk, then the value is written, and read back. What
  * was written is ours until somebody else changes it: that is seen before the next write and when
- * it is to be put back, and then it is his.
+ * it is to be put back, and then it is his. Back towards the original a value of ours may always
+ * go, and it is put back also if sysctl.d names it meanwhile: that file has not been applied.
  *
  * The journal is what a SIGKILL at any moment leaves: the next guardian reads it, and still knows
- * what is ours and what it was. */
+ * what is ours and what it was.
+ *
+ * The kernel has no compare-and-set for a sysctl. Between the last look and the write there are two
+ * system calls, and whoever writes just then is not seen before the value is read back; what is
+ * read back is taken for the kernel's doing only if it lies between what was there and what we
+ * wrote, otherwise for somebody else's. */
 #ifndef DAEMON_SETTER_H
 #define DAEMON_SETTER_H
 
@@ -19,7 +25,8 @@
 
 enum setter_op {
 	SETTER_WRITE,
-	SETTER_REVERT, /* puts back one key, or with SETTER_ALL all of all namespaces */
+	SETTER_REVERT, /* puts back one key, or with SETTER_ALL all of all namespaces: then it
+			  answers once for each, and ends with SETTER_ALL */
 	SETTER_LIST,   /* answers once for each key that is ours, and ends with SETTER_ALL */
 };
 
@@ -52,7 +59,7 @@ struct setter_request {
 	uint8_t op, key;
 	uint8_t pad[2];
 	uint64_t netns; /* inode; 0: the daemon's own */
-	int64_t pid;	/* of a process in it */
+	int64_t pid;	/* of a process in it; 0: the guardian may look for one */
 	struct sysctl_value expected, value;
 };
 
@@ -63,14 +70,12 @@ struct setter_answer {
 	uint64_t netns;
 	int32_t error; /* errno behind the outcome; 0: none */
 	int32_t pad;
-	struct sysctl_value original; /* count 0: not ours */
-	struct sysctl_value before, now;
+	struct sysctl_value original;	 /* count 0: not ours */
+	struct sysctl_value before, now; /* count 0: could not be read */
 };
+_Static_assert(sizeof(struct setter_request) == 88 && sizeof(struct setter_answer) == 120, "sizes");
 
 const char *setter_outcome_text(enum setter_outcome outcome);
-
-/* The two ends of the channel, which keep messages apart. false with errno. */
-bool setter_pair(int *guardian, int *loop);
 
 /* --- the guardian's ---------------------------------------------------------------------------
  */
@@ -79,12 +84,17 @@ struct setter;
 
 /* journal_path: read if it is there; what in it is of this boot and still as it was written is
  * ours. A journal that is damaged or foreign is put aside, or nothing is ever written: both are
- * logged. Never NULL but for want of memory. */
+ * logged. What is of another namespace than our own is judged once that is entered. NULL for want
+ * of memory. */
 struct setter *setter_new(const char *journal_path);
-/* Puts back all that is still ours, then the journal is gone; put_back false: leaves all. */
+/* Puts back all that is still ours; put_back false: leaves all. What cannot be put back is logged,
+ * and stays in the journal; if there is nothing of the kind, there is no journal any more. */
 void setter_free(struct setter *setter, bool put_back);
+/* A channel, which keeps messages apart, in the place of the former: another loop is not told what
+ * that one has asked. Returns the loop's end, or -1. Each request raises SIGIO in the caller. */
+int setter_connect(struct setter *setter);
 /* Serves what was asked, without waiting. */
-void setter_serve(struct setter *setter, int fd);
+void setter_serve(struct setter *setter);
 
 /* --- the loop's -------------------------------------------------------------------------------
  */
