@@ -1,6 +1,8 @@
 # A test is tests/unit/NAME.c, a program with cmocka, and its line in this list.
 if HAVE_CMOCKA
 UNIT_TESTS += \
+	tests/unit/test_balance \
+	tests/unit/test_balance_moves \
 	tests/unit/test_churn \
 	tests/unit/test_cli \
 	tests/unit/test_close_decide \
@@ -59,3 +61,8 @@ LDADD = libdaemon.la libcommon.la $(CMOCKA_LIBS)
 
 tests_unit_test_survey_CPPFLAGS = $(AM_CPPFLAGS) $(EVENT_CFLAGS)
 tests_unit_test_survey_LDADD = $(LDADD) $(EVENT_LIBS) -lpthread
+
+tests_unit_test_balance_SOURCES = \
+	tests/unit/test_balance.c tests/unit/balance_kernel.c tests/unit/balance_kernel.h
+tests_unit_test_balance_moves_SOURCES = \
+	tests/unit/test_balance_moves.c tests/unit/balance_kernel.c tests/unit/balance_kernel.h
