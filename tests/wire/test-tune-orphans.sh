@@ -60,19 +60,13 @@ changed() {
 	[ "$(setting a net.ipv4.tcp_max_orphans)" -gt "$limit" ] || [ "$(setting a net.ipv4.tcp_fin_timeout)" -le 60 ]
 }
 check "mode apply changes something" wait_for 60 changed
-settled() {
-	local was
-	was=$(counter a TCPAbortOnMemory)
-	sleep "$1"
-	[ "$(counter a TCPAbortOnMemory)" = "$was" ]
-}
-check "and none is aborted any more" wait_for 120 settled "$(by_length 6 60)"
+check "and none is aborted any more" wait_for 120 settled a TCPAbortOnMemory "$(by_length 6 60)"
 note "tcp_max_orphans $limit is $(setting a net.ipv4.tcp_max_orphans), tcp_fin_timeout 300 is" \
 	"$(setting a net.ipv4.tcp_fin_timeout); orphans $(orphans)," \
 	"TCPAbortOnMemory $(counter a TCPAbortOnMemory)"
 note "$(grep -E 'tcp_(max_orphans|fin_timeout)' "$dir/closesided-a.log")"
 stop never INT
-check "tune revert" "$closeside" -s "$dir/a.socket" tune revert
+check "tune revert" revert a
 is "$limit 300" "$(setting a net.ipv4.tcp_max_orphans) $(setting a net.ipv4.tcp_fin_timeout)" \
 	"tune revert puts both back"
 finish

@@ -161,6 +161,6 @@ churn_load applied 8001 "$trial_rate" "$(by_length 4 20)"
 churn_done applied 200
 is 0 "$(churn_of applied .failed)" "then no connect fails"
 in_ns b sysctl -qw net.ipv4.tcp_tw_reuse=1
-in_ns b "$closeside" -s "$dir/b.socket" tune revert >/dev/null 2>&1
+revert b
 is 2 "$(setting b net.ipv4.tcp_tw_reuse)" "tune revert puts it back"
 finish

@@ -27,40 +27,35 @@ drops_least() {
 	[ "$(drops_of "$1")" -ge "$2" ]
 }
 
-tune_start a <<<'tune { mode = apply }'
+tune_start a <<<'tune { mode = advise }'
 
 # --- the accept queue; somaxconn bounds it too ---
 backlog=$(by_length 32 128)
 burst=$((backlog * 3 / 2))
 in_ns a sysctl -qw net.core.somaxconn=$((backlog + 2))
-churn_serve web 8001 --backlog "$backlog" --accept-every 100
-id=$(sheet a && jq -r 'select(.resource == "accept-queue" and (.id | endswith(":8001"))) | .id' "$dir/sheet.jsonl")
-id=${id:-accept-queue/$A4:8001}
-churn_load load 8001 $((burst * 5)) "$(by_length 45 240)" --burst "$burst" --close peer --timeout 60
+churn_serve web 8001 --backlog "$backlog" --accept-every 100 --close us
+id=accept-queue/$A4:8001
+churn_load load 8001 $((burst * 5)) 280 --burst "$burst" --close peer --timeout 60
 check "connections are refused a place" wait_for 60 counter_least a ListenOverflows 1
 named a "$id" over
 is churn "$(resource "$id" .program)" "$id: the program is named"
-is "$backlog" "$(jq -r "select(.type == \"resource\" and .id == \"$id\") | .capacity" "$dir/sheet.jsonl" | head -n1)" \
-	"$id: its capacity"
-check "a policy is the gentlest lever" grep -qE '^backlog' <<<"$(levers "$id")"
+is "$backlog" "$(resource "$id" .capacity)" "$id: its capacity"
+is "backlog somaxconn relisten" "$(levers "$id")" "$id: the levers, the gentlest first"
+is "$backlog $((backlog + 2))" "$(backlog_of 8001) $(setting a net.core.somaxconn)" "mode advise changes nothing"
+tune_mode a apply
 check "mode apply makes it longer" wait_for 90 backlog_least 8001 $((burst + 1))
 at_least $((burst + 1)) "$(setting a net.core.somaxconn)" "and what bounds it"
-settled() { # NAME: it does not grow for some seconds
-	local was
-	was=$(counter a "$1")
-	sleep "$2"
-	[ "$(counter a "$1")" = "$was" ]
-}
-check "the drops stop" wait_for 60 settled ListenOverflows "$(by_length 5 60)"
+check "the drops stop" wait_for 60 settled a ListenOverflows "$(by_length 5 60)"
 note "backlog $backlog is $(backlog_of 8001), somaxconn $(setting a net.core.somaxconn);" \
 	"ListenOverflows $(counter a ListenOverflows)"
-overflows=$(counter a ListenOverflows)
+at_most $((backlog * 4)) "$(backlog_of 8001)" "it is no longer than is needed"
 stop load INT
+overflows=$(counter a ListenOverflows)
 churn_load after 8001 $((burst * 5)) "$(by_length 3 20)" --burst "$burst" --close peer
 churn_done after
 is 0 "$(churn_of after .failed)" "the same load again is served"
 is "$overflows" "$(counter a ListenOverflows)" "and none of it finds the queue full"
-check "tune revert" in_ns a "$closeside" -s "$dir/a.socket" tune revert
+check "tune revert" revert a
 is "$backlog" "$(backlog_of 8001)" "tune revert: the backlog is what the program said"
 is $((backlog + 2)) "$(setting a net.core.somaxconn)" "and somaxconn what it was"
 stop web
@@ -76,6 +71,7 @@ END
 in_ns a sysctl -qw net.ipv4.tcp_synack_retries=1 net.ipv4.tcp_syncookies=0
 
 # by the backlog
+tune_mode a advise
 churn_serve short 8002 --backlog 32
 id=syn-queue/$A4:8002
 churn_load half 8002 18 600 --timeout 2
@@ -83,12 +79,15 @@ check "SYNs are dropped" wait_for 60 counter_least a TCPReqQFullDrop 1
 named a "$id" over
 is churn "$(resource "$id" .program)" "$id: the program is named"
 note "levers: $(levers "$id")"
+tune_mode a apply
 check "mode apply makes the backlog longer" wait_for 90 backlog_least 8002 49
-check "the drops stop" wait_for 60 settled TCPReqQFullDrop "$(by_length 5 60)"
+check "the drops stop" wait_for 60 settled a TCPReqQFullDrop "$(by_length 5 60)"
+at_most 128 "$(backlog_of 8002)" "SYNs that come again are no reason to make it longer still"
 note "backlog 32 is $(backlog_of 8002); TCPReqQFullDrop $(counter a TCPReqQFullDrop)"
 stop half INT
 
 # by tcp_max_syn_backlog
+tune_mode a advise
 in_ns a sysctl -qw net.ipv4.tcp_max_syn_backlog=44
 churn_serve long 8003 --backlog 1024
 id=syn-queue/$A4:8003
@@ -96,18 +95,14 @@ churn_load more 8003 18 600 --timeout 2
 check "SYNs are dropped that no TCPReqQFullDrop tells of" wait_for 60 drops_least 8003 1
 named a "$id" over
 note "levers: $(levers "$id")"
+check "to switch SYN cookies on is proposed first" grep -q '^syncookies ' <<<"$(levers "$id") "
+tune_mode a apply
 check "mode apply raises tcp_max_syn_backlog" wait_for 90 setting_least a net.ipv4.tcp_max_syn_backlog 65
-full_drops() {
-	local was
-	was=$(counter a ListenDrops)
-	sleep "$1"
-	[ "$(counter a ListenDrops)" = "$was" ]
-}
-check "the drops stop there too" wait_for 60 full_drops "$(by_length 5 60)"
+check "the drops stop there too" wait_for 60 settled a ListenDrops "$(by_length 5 60)"
 note "tcp_max_syn_backlog 44 is $(setting a net.ipv4.tcp_max_syn_backlog)"
 is 0 "$(setting a net.ipv4.tcp_syncookies)" "SYN cookies are as the admin has set them"
-check "to switch them on is proposed" grep -qw syncookies <<<"$(sheet a && levers "$id")"
 stop more INT
-in_ns a sysctl -qw net.ipv4.tcp_syncookies=1
-is 0 "$(grep -c 'tcp_syncookies.* 0$' "$dir/closesided-a.log")" "and are never switched off"
+is 0 "$(grep -c tcp_syncookies "$dir/closesided-a.log")" "and are no sysctl that closeside writes"
+check "tune revert: the rest" revert a
+is 44 "$(setting a net.ipv4.tcp_max_syn_backlog)" "tune revert: tcp_max_syn_backlog is what it was"
 finish

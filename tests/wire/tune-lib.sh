@@ -6,6 +6,7 @@
 # a short form, with small limits, and with LONG=1 a long one, with those that systems have.
 #
 #   tune_start a b <<END          a daemon in each, with this config, and the unit's capabilities
+#   tune_mode a apply             from now on
 #   churn_serve NAME PORT [OPTIONS]   tests/bench/churn in A, under "${STEER[@]}"
 #   churn_load NAME PORT RATE SECONDS [OPTIONS]   in B, in the background: $dir/NAME.log
 #   churn_done NAME; churn_of NAME JQ   waits for it; of its summary
@@ -33,6 +34,12 @@ tune_start() {
 	for ns; do
 		daemon_start "$ns" <<<"$config" || return
 	done
+}
+
+# tune_mode a apply|advise|off: of the daemon as it runs
+tune_mode() {
+	sed -i "s/mode = [a-z]*/mode = $2/" "$dir/$1.conf"
+	ctl "$1" reload >/dev/null
 }
 
 # --- the sheet ---
@@ -97,6 +104,18 @@ paste() {
 # apply a [ID]: `closeside tune apply`
 apply() {
 	in_ns "$1" "$closeside" -s "$dir/$1.socket" tune apply "${@:2}" >"$dir/apply.out" 2>&1
+}
+
+revert() {
+	in_ns "$1" "$closeside" -s "$dir/$1.socket" tune revert >"$dir/revert.out" 2>&1
+}
+
+# settled a COUNTER SECONDS: it does not grow for so long
+settled() {
+	local was
+	was=$(counter "$1" "$2")
+	sleep "$3"
+	[ "$(counter "$1" "$2")" = "$was" ]
 }
 
 setting() {
