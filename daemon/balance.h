@@ -182,7 +182,7 @@ struct balance_inputs {
 	uint64_t orphans, orphans_peak, orphan_drops; /* drops: TCPAbortOnMemory */
 	uint64_t orphan_drops_now;
 	double orphans_s;
-	uint32_t orphans_fin_wait2;		 /* of them, which tcp_fin_timeout shortens */
+	uint32_t orphans_fin_wait2; /* in FIN_WAIT2 without a program: minisockets as well */
 	uint64_t memory_pages, memory_pressures; /* the second: entered, in the window */
 	uint64_t page_bytes, ram_bytes;
 	const char *config_path; /* for lines to paste */

@@ -98,11 +98,11 @@ static bool is_free(const struct balance_key *state, enum sysctl key)
 	       sysctls[key].lever != SYSCTL_READ;
 }
 
+/* tcp_fin_timeout is no matter of more or less: above its best nothing has changed. */
 static bool is_left_alone(const struct balance_key *state, enum sysctl key, const struct want *want)
 {
-	bool steps = sysctls[key].lever == SYSCTL_RISE || sysctls[key].lever == SYSCTL_FALL;
-
-	return steps && !want->drops && is_near_enough(state->now.number[0], want->best.number[0]);
+	return sysctls[key].lever == SYSCTL_RISE && !want->drops &&
+	       is_near_enough(state->now.number[0], want->best.number[0]);
 }
 
 static void move_key(struct assessing *a, unsigned int space, enum sysctl key,
@@ -134,6 +134,9 @@ static bool is_spare(const struct assessing *a, unsigned int space, enum sysctl 
 
 	if (key == SYSCTL_ORPHANS_MAX)
 		return inputs->orphans_peak * 3 < (uint64_t)value;
+	if (key == SYSCTL_FIN_TIMEOUT_S) /* minisockets would be orphans again */
+		return (inputs->orphans_peak + inputs->orphans_fin_wait2) * 3 <
+		       space_number(&inputs->spaces[0], SYSCTL_ORPHANS_MAX);
 	for (size_t i = 0; i < inputs->listener_count; i++) {
 		const struct balance_listener *listener = &inputs->listeners[i];
 

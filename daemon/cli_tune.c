@@ -44,6 +44,7 @@ static void keep_row(void *arg, json_t *row)
 	struct tune_sheet *sheet = arg;
 	const char *type = text_at(row, "type");
 
+	json_array_append(sheet->rows, row);
 	if (!strcmp(type, "resource"))
 		json_array_append(sheet->resources, row);
 	else if (!strcmp(type, "advice"))
@@ -56,6 +57,7 @@ static void keep_row(void *arg, json_t *row)
 
 static void drop_sheet(struct tune_sheet *sheet)
 {
+	json_decref(sheet->rows);
 	json_decref(sheet->tune);
 	json_decref(sheet->resources);
 	json_decref(sheet->advice);
@@ -65,8 +67,12 @@ static void drop_sheet(struct tune_sheet *sheet)
 /* An exit code, with everything said; drop_sheet() whatever it is. */
 static int ask_sheet(const struct cli *cli, struct tune_sheet *sheet)
 {
-	*sheet = (struct tune_sheet){NULL, json_array(), json_array(), json_array()};
-	if (!sheet->resources || !sheet->advice || !sheet->keys)
+	*sheet = (struct tune_sheet){.rows = json_array(),
+				     .resources = json_array(),
+				     .advice = json_array(),
+				     .keys = json_array(),
+				     .socket = cli->value[OPT_SOCKET] ? cli->socket : NULL};
+	if (!sheet->rows || !sheet->resources || !sheet->advice || !sheet->keys)
 		return cli_fail(CLI_FAILED, "out of memory");
 	return control_run(cli, "tune", NULL, keep_row, sheet);
 }
@@ -129,17 +135,14 @@ static void show_plain(const struct tune_sheet *sheet, bool all)
 
 static void show_jsonl(const struct tune_sheet *sheet)
 {
-	const json_t *parts[] = {sheet->resources, sheet->advice, sheet->keys}, *row;
+	const json_t *row;
 	size_t i;
 
-	json_dumpf(sheet->tune, stdout, JSON_COMPACT);
-	putchar('\n');
-	for (size_t part = 0; part < sizeof(parts) / sizeof(parts[0]); part++)
-		json_array_foreach(parts[part], i, row)
-		{
-			json_dumpf(row, stdout, JSON_COMPACT);
-			putchar('\n');
-		}
+	json_array_foreach(sheet->rows, i, row)
+	{
+		json_dumpf(row, stdout, JSON_COMPACT);
+		putchar('\n');
+	}
 }
 
 static void show_json(const struct tune_sheet *sheet)

@@ -7,10 +7,12 @@
 
 #include <stdbool.h>
 
-/* The daemon's rows, by their types: arrays, and the one of type "tune". */
+/* The daemon's rows: as they came, and by their types. */
 struct tune_sheet {
-	json_t *tune; /* NULL: none came */
+	json_t *rows;
+	json_t *tune; /* the one of this type; NULL: none came */
 	json_t *resources, *advice, *keys;
+	const char *socket; /* that was asked, if it is not the usual one; NULL */
 };
 
 /* "": fine or not there; else "near" or "over". */

@@ -250,12 +250,25 @@ static const json_t *nearest_fine(const json_t *resources, size_t *count)
 	return nearest;
 }
 
+/* "18178 of 131072 in use, 60012 needed at this rate" */
+static void put_amounts(const json_t *row, char *buf, size_t size)
+{
+	bool needs_more = json_number_value(at(row, "need")) > json_number_value(at(row, "used"));
+	char used[32], capacity[32], need[32], more[64] = "";
+
+	if (needs_more)
+		snprintf(more, sizeof(more), ", %s needed at this rate",
+			 amount_text(row, "need", need, sizeof(need)));
+	snprintf(buf, size, "%s of %s in use%s", amount_text(row, "used", used, sizeof(used)),
+		 amount_text(row, "capacity", capacity, sizeof(capacity)), more);
+}
+
 /* "8 more are fine; ...", or that all are. */
 static void print_fine(const json_t *resources, bool all, unsigned int width)
 {
 	size_t fine, count = json_array_size(resources);
 	const json_t *nearest = nearest_fine(resources, &fine);
-	char used[32], capacity[32], id[TEXT_MAX], words[2 * TEXT_MAX];
+	char amounts[128], id[TEXT_MAX], words[2 * TEXT_MAX];
 
 	if (!count)
 		tune_print_prose(
@@ -264,19 +277,15 @@ static void print_fine(const json_t *resources, bool all, unsigned int width)
 	if (!nearest)
 		return;
 	cli_text_clean(text_at(nearest, "id"), id, sizeof(id), TEXT_MAX);
-	amount_text(nearest, "used", used, sizeof(used));
-	amount_text(nearest, "capacity", capacity, sizeof(capacity));
-	if (count == 1)
-		snprintf(words, sizeof(words), "%s is not near its limit: %s of %s", id, used,
-			 capacity);
-	else if (fine == count)
-		snprintf(words, sizeof(words),
-			 "nothing that TCP can run out of is near its limit: of the %zu looked at, "
-			 "%s is the nearest, %s of %s",
-			 count, id, used, capacity);
+	put_amounts(nearest, amounts, sizeof(amounts));
+	if (fine == count)
+		snprintf(
+			words, sizeof(words),
+			"nothing that TCP can run out of is near its limit; nearest of %zu: %s, %s",
+			count, id, amounts);
 	else
-		snprintf(words, sizeof(words), "%zu %s%s fine; the nearest: %s, %s of %s", fine,
-			 all ? "" : "more ", fine == 1 ? "is" : "are", id, used, capacity);
+		snprintf(words, sizeof(words), "%zu %s%s fine; nearest: %s, %s", fine,
+			 all ? "" : "more ", fine == 1 ? "is" : "are", id, amounts);
 	tune_print_prose(words, width);
 }
 

@@ -5,6 +5,7 @@
 #include "daemon/cli_color.h"
 #include "daemon/cli_table.h"
 #include "daemon/cli_text.h"
+#include "daemon/verdict.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -69,12 +70,12 @@ static void print_labelled(const char *label, const char *text, unsigned int ind
 /* To be pasted: whole, whatever the width. A tab would be no printable character. */
 static void print_verbatim(const char *text, unsigned int indent)
 {
-	char line[TEXT_MAX];
+	char line[2 * TEXT_MAX];
 
 	printf("%*s", (int)indent, "");
 	for (; *text == '\t'; text++)
 		fputs("    ", stdout);
-	cli_text_clean(text, line, sizeof(line), TEXT_MAX);
+	cli_text_clean(text, line, sizeof(line), sizeof(line));
 	puts(line);
 }
 
@@ -94,21 +95,37 @@ static bool can_apply(const json_t *advice)
 	       !*text_at(advice, "why_not");
 }
 
-/* The two ways to do it. */
-static void print_ways(const json_t *advice)
+/* Prints them; is `tune apply` among them? */
+static bool print_lines(const json_t *lines)
 {
-	const json_t *lines = json_object_get(advice, "lines"), *line;
-	char command[TEXT_MAX];
+	bool applies = false;
+	const json_t *line;
 	size_t i;
 
 	if (json_array_size(lines))
 		puts("    paste:");
 	json_array_foreach(lines, i, line) if (json_is_string(line))
+	{
 		print_verbatim(json_string_value(line), 8);
-	if (!can_apply(advice))
+		applies |= strstr(json_string_value(line), "tune apply") != NULL;
+	}
+	return applies;
+}
+
+/* The two ways to do it. */
+static void print_ways(const json_t *advice, const char *socket)
+{
+	const json_t *lines = json_object_get(advice, "lines");
+	bool applies = print_lines(lines);
+	char id[TEXT_MAX], path[TEXT_MAX], command[2 * TEXT_MAX + 32];
+
+	if (applies || !can_apply(advice) ||
+	    !verdict_quoted(text_at(advice, "id"), id, sizeof(id)) ||
+	    (socket && !verdict_quoted(socket, path, sizeof(path))))
 		return;
 	printf("    %s:\n", json_array_size(lines) ? "or" : "do");
-	snprintf(command, sizeof(command), "closeside tune apply %s", text_at(advice, "id"));
+	snprintf(command, sizeof(command), "closeside%s%s tune apply %s", socket ? " -s " : "",
+		 socket ? path : "", id);
 	print_verbatim(command, 8);
 }
 
@@ -122,22 +139,24 @@ static void print_sufficiency(const json_t *advice, unsigned int columns)
 		print_labelled("", "this alone does not suffice", 4, columns);
 }
 
-static void print_advice(const json_t *advice, unsigned int columns)
+static void print_advice(const json_t *advice, unsigned int number, const char *socket,
+			 unsigned int columns)
 {
+	const char *state = state_words(advice);
 	char lever[64];
 	unsigned int cells = cli_text_clean(text_at(advice, "lever"), lever, sizeof(lever), 40);
 
-	printf("  %s%s%s%s: ", color_on(COLOR_PASSING), lever, color_off(COLOR_PASSING),
-	       state_words(advice));
-	print_wrapped(text_at(advice, "title"),
-		      4 + cells + (unsigned int)strlen(state_words(advice)), 4, columns);
-	if (*state_words(advice))
+	cells += (unsigned int)printf("  %u ", number);
+	printf("%s%s%s%s: ", color_on(COLOR_PASSING), lever, color_off(COLOR_PASSING), state);
+	print_wrapped(text_at(advice, "title"), cells + (unsigned int)strlen(state) + 2, 4,
+		      columns);
+	if (*state)
 		return;
 	print_labelled("effect: ", text_at(advice, "effect"), 4, columns);
 	print_labelled("cost: ", text_at(advice, "cost"), 4, columns);
 	print_sufficiency(advice, columns);
 	print_labelled("closeside cannot do it itself: ", text_at(advice, "why_not"), 4, columns);
-	print_ways(advice);
+	print_ways(advice, socket);
 }
 
 /* --- findings --------------------------------------------------------------------------------- */
@@ -164,12 +183,14 @@ void tune_print_findings(const struct tune_sheet *sheet, unsigned int columns)
 
 	json_array_foreach(sheet->resources, i, resource)
 	{
+		unsigned int number = 0;
+
 		if (!*tune_finding(resource))
 			continue;
 		print_finding(resource, columns);
 		json_array_foreach(sheet->advice, j,
 				   advice) if (is(advice, "resource", text_at(resource, "id")))
-			print_advice(advice, columns);
+			print_advice(advice, ++number, sheet->socket, columns);
 	}
 	if (json_array_size(sheet->resources))
 		putchar('\n');
@@ -184,10 +205,10 @@ static const char *key_words(const json_t *key, char *buf, size_t size)
 	char age[32];
 
 	if (is(key, "state", "ours"))
-		snprintf(buf, size, "set by closeside%s%s; it was %s",
-			 json_is_integer(changed) ? " for " : "",
+		snprintf(buf, size, "set by closeside%s%s%s; it was %s",
+			 json_is_integer(changed) ? ", " : "",
 			 json_is_integer(changed) ? table_age(changed, age, sizeof(age)) : "",
-			 text_at(key, "original"));
+			 json_is_integer(changed) ? " ago" : "", text_at(key, "original"));
 	else if (is(key, "state", "named"))
 		snprintf(buf, size, "left alone: it is named in %s", *by ? by : "sysctl.d");
 	else if (is(key, "state", "yielded"))

@@ -151,7 +151,7 @@ const struct explanation explanations[] = {
 	      "connections a second.",
 	      "Connections that live longer come first. Then, in a policy: `time-wait = none`, "
 	      "`local-ports`, or `source` with more addresses. See the verdict ports-running-out.",
-	      "ss -s"),
+	      "closeside tune show"),
 	ERROR(EPIPE, "we wrote where nothing can be written any more",
 	      "The connection was reset before, which an earlier call may have said, or our own "
 	      "end is shut down for writing. The program gets SIGPIPE as well, unless it ignores "
@@ -252,7 +252,7 @@ const struct explanation explanations[] = {
 		"One program closes first, often.",
 		"For that program a policy with `close-first = peer`, or `time-wait = none`; "
 		"raising tcp_max_tw_buckets costs a quarter to half a kilobyte each.",
-		"closeside conns state time-wait"),
+		"closeside tune show; closeside conns state time-wait"),
 	VERDICT("ports-running-out", BIT(TIME_WAIT),
 		"the local ports to one destination are nearly all in use",
 		"Connections and TIME_WAITs to one address and port use nearly all of "
@@ -262,7 +262,7 @@ const struct explanation explanations[] = {
 		"for 60 s.",
 		"Keep connections alive, or a pool. Then a policy with `role = client` and "
 		"`time-wait = none`, a wider `local-ports`, or more `source` addresses.",
-		"closeside conns state time-wait role client"),
+		"closeside tune show; closeside conns state time-wait role client"),
 	VERDICT("accept-queue-overflow", 0, "a listener's queue was full, and clients were dropped",
 		"Connections came faster than the program accepts. When the queue is full, SYNs "
 		"and the client's last acknowledgement are dropped: clients wait a second or more, "
@@ -270,7 +270,7 @@ const struct explanation explanations[] = {
 		"The program is slow or stuck, or its backlog is small; somaxconn caps it.",
 		"`backlog` in a policy, and net.core.somaxconn up; if Recv-Q stays at the limit, "
 		"the program is too slow and no queue helps.",
-		"nstat -az TcpExtListenOverflows; ss -ltn"),
+		"closeside tune show; nstat -az TcpExtListenOverflows; ss -ltn"),
 	VERDICT("syn-recv-pile-up", BIT(SYN_RECV) | BIT(NEW_SYN_RECV), "many half-open connections",
 		"Many clients have asked, were answered, and have not acknowledged.",
 		"A flood of SYNs from addresses that do not answer, a way back that loses our "
@@ -278,14 +278,15 @@ const struct explanation explanations[] = {
 		"Keep tcp_syncookies = 1. If the addresses are many and foreign, it is a flood: "
 		"filter it before this host. If the accept queue is full, see "
 		"accept-queue-overflow.",
-		"closeside conns state syn-recv"),
+		"closeside tune show; closeside conns state syn-recv"),
 	VERDICT("orphans", BIT(FIN_WAIT1) | BIT(CLOSING) | BIT(LAST_ACK),
 		"many closed connections that nobody owns any more and that do not end",
 		"The program has closed them; the kernel still has data or a FIN that is not "
 		"acknowledged. Each may take memory for it. Over tcp_max_orphans they are reset.",
 		"Peers that do not read or have vanished.",
 		"tcp_orphan_retries down, for a sooner end; tcp_max_orphans up, if memory allows.",
-		"closeside conns state fin-wait-1 state last-ack state closing time '>' 5s"),
+		"closeside tune show; closeside conns state fin-wait-1 state last-ack state "
+		"closing time '>' 5s"),
 	VERDICT("answer-cut-short", 0, "an answer may have been lost: closed with data unread",
 		"A program closed a connection with data in it that it had not read. The kernel "
 		"then sends an RST at once, and the peer may lose the answer that was already on "
@@ -300,7 +301,7 @@ const struct explanation explanations[] = {
 		"More connections than the limit was set for, or a leak.",
 		"If its CLOSE_WAITs grow, it is a leak: close-wait-leak. Else LimitNOFILE= in its "
 		"unit.",
-		"grep 'open files' /proc/PID/limits; ls /proc/PID/fd | wc -l"),
+		"closeside tune show; grep 'open files' /proc/PID/limits; ls /proc/PID/fd | wc -l"),
 	VERDICT("peer-vanished", 0, "connections whose peer does not answer any more",
 		"What was sent is not acknowledged, and is sent again and again. TCP gives up "
 		"after about fifteen minutes (tcp_retries2); with nothing to send and no "

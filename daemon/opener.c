@@ -86,8 +86,10 @@ static int open_there(const struct opener_request *request, int fds[OPENED_FDS])
 	int there = own < 0 ? -1 : open_namespace(request), error = errno;
 
 	if (there >= 0) {
-		error = setns(there, CLONE_NEWNET) < 0 ? errno : open_here(fds);
-		if (setns(own, CLONE_NEWNET) < 0) {
+		bool is_there = setns(there, CLONE_NEWNET) == 0;
+
+		error = is_there ? open_here(fds) : errno;
+		if (is_there && setns(own, CLONE_NEWNET) < 0) {
 			log_error("cannot come back from a network namespace: %m");
 			_exit(1);
 		}

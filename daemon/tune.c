@@ -132,8 +132,21 @@ static void on_step(evutil_socket_t fd, short what, void *arg)
 	end_walk(tune);
 }
 
+/* How many of them are in FIN_WAIT2, only the model knows. */
+static bool are_orphans_many(const struct tune *tune)
+{
+	const struct balance_inputs *inputs = &tune->samples.inputs;
+	const struct balance_key *keys = tune->samples.space[0].key;
+	const struct sysctl_value *max = &keys[SYSCTL_ORPHANS_MAX].now;
+
+	return inputs->orphan_drops || keys[SYSCTL_FIN_TIMEOUT_S].original.count ||
+	       (max->count && inputs->orphans * RANGE_PART >= (uint64_t)max->number[0]);
+}
+
 static bool is_full_enough(const struct tune *tune)
 {
+	if (are_orphans_many(tune))
+		return true;
 	for (unsigned int i = 0; i < tune->samples.inputs.space_count; i++) {
 		const struct balance_space *space = &tune->samples.space[i];
 		const struct sysctl_value *range = &space->key[SYSCTL_PORT_RANGE].now;
@@ -489,6 +502,13 @@ void tune_resume(struct tune *tune, enum sysctl key)
 	}
 }
 
+void tune_settings(struct tune *tune, uint64_t now_ms)
+{
+	tune->settings_ms = now_ms;
+	if (samples_settings(&tune->samples, now_ms))
+		ask(tune, SETTER_LIST);
+}
+
 /* --- from second to second -------------------------------------------------------------------- */
 
 const struct balance_sheet *tune_assess(struct tune *tune, uint64_t now_ms)
@@ -555,11 +575,8 @@ void tune_tick(struct tune *tune, uint64_t now_ms)
 	if (tune->loop->config->tune.mode == TUNE_OFF)
 		return;
 	samples_look(&tune->samples, now_ms, settings);
-	if (settings) {
-		tune->settings_ms = now_ms;
-		if (samples_settings(&tune->samples, now_ms))
-			ask(tune, SETTER_LIST);
-	}
+	if (settings)
+		tune_settings(tune, now_ms);
 	consider_walk(tune, now_ms);
 	samples_no_processes(&tune->samples); /* they are read for who asks */
 	tune_assess(tune, now_ms);
@@ -605,7 +622,7 @@ struct tune *tune_new(struct loop *loop, int setter)
 			     tune);
 	if (tune->ignored && (setter < 0 || event_add(&tune->answered, NULL) == 0)) {
 		samples_settings(&tune->samples, wire_now_ms());
-		ask(tune, SETTER_LIST);
+		ask(tune, SETTER_LIST); /* our own is not new */
 		return tune;
 	}
 	tune_free(tune);

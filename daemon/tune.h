@@ -31,6 +31,8 @@ void tune_tick(struct tune *tune, uint64_t now_ms);
 /* The config is another. */
 void tune_reloaded(struct tune *tune);
 
+/* Reads the sysctls, and asks the guardian what is ours in namespaces that are new. */
+void tune_settings(struct tune *tune, uint64_t now_ms);
 /* The sheet of this moment, but for what a walk over the model says. */
 const struct balance_sheet *tune_assess(struct tune *tune, uint64_t now_ms);
 struct tune_samples *tune_samples(struct tune *tune);

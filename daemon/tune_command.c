@@ -150,7 +150,7 @@ static void walk(struct client *client)
 
 	refresh_vitals(loop, now_ms);
 	samples_look(samples, now_ms, false);
-	samples_settings(samples, now_ms);
+	tune_settings(loop->tune, now_ms);
 	samples_no_processes(samples);
 	round->gather = tune_gather_new(loop->tune, now_ms);
 	if (!round->gather) {
@@ -210,14 +210,20 @@ static void expect_changes(struct round *round)
 	round->wait.count = 1; /* until all are asked for */
 }
 
+static bool can_apply(const struct balance_advice *advice)
+{
+	return advice->enough && !*advice->why_not &&
+	       (advice->kind == KIND_SYSCTL || advice->kind == KIND_RELISTEN);
+}
+
+/* Of all, none that another completes which is not ours to carry out. */
 static bool is_wanted(struct client *client, const struct round *round,
 		      const struct balance_sheet *sheet, const struct balance_advice *advice)
 {
 	if (*round->id)
 		return !strcmp(round->id, advice->id);
-	return sheet->entry[advice->entry].level != BALANCE_FINE && advice->enough &&
-	       !*advice->why_not &&
-	       (advice->kind == KIND_SYSCTL || advice->kind == KIND_RELISTEN) &&
+	return sheet->entry[advice->entry].level != BALANCE_FINE && can_apply(advice) &&
+	       (advice->with < 0 || can_apply(&sheet->advice[advice->with])) &&
 	       !ignored_has(tune_ignored(client->loop->tune), advice->id);
 }
 

@@ -183,30 +183,35 @@ static bool is_plain(const char *text)
 	return *text && *text != '-' && strspn(text, allowed) == strlen(text);
 }
 
+char *verdict_quoted(const char *text, char *buf, size_t size)
+{
+	size_t len = 0;
+
+	if (is_plain(text))
+		return snprintf(buf, size, "%s", text) < (int)size ? buf : NULL;
+	buf[len++] = '\'';
+	for (; *text; text++) {
+		/* A line to paste is one line. */
+		if (len + 6 > size || !isprint((unsigned char)*text))
+			return NULL;
+		if (*text == '\'') {
+			memcpy(buf + len, "'\\'", 3);
+			len += 3;
+		}
+		buf[len++] = *text;
+	}
+	buf[len++] = '\'';
+	buf[len] = '\0';
+	return buf;
+}
+
 void verdict_shell_word(struct verdict_words *words, enum verdict_word word, const char *text)
 {
 	char quoted[VERDICT_WORD_MAX];
-	size_t len = 0;
 
 	words->known[word] = false;
-	if (is_plain(text)) {
-		verdict_word(words, word, "%s", text);
-		return;
-	}
-	quoted[len++] = '\'';
-	for (; *text; text++) {
-		/* A line to paste is one line. */
-		if (len + 6 > sizeof(quoted) || !isprint((unsigned char)*text))
-			return;
-		if (*text == '\'') {
-			memcpy(quoted + len, "'\\'", 3);
-			len += 3;
-		}
-		quoted[len++] = *text;
-	}
-	quoted[len++] = '\'';
-	quoted[len] = '\0';
-	verdict_word(words, word, "%s", quoted);
+	if (verdict_quoted(text, quoted, sizeof(quoted)))
+		verdict_word(words, word, "%s", quoted);
 }
 
 static int find_word(const char *text, size_t len)

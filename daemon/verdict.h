@@ -103,7 +103,9 @@ struct verdict_words {
 
 void verdict_word(struct verdict_words *words, enum verdict_word word, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-/* A text in quotes if a shell needs them. */
+/* A text as one word of a shell, in quotes if it needs them. NULL: it does not fit, or is no text
+ * of one line. size: more than 8. */
+char *verdict_quoted(const char *text, char *buf, size_t size);
 void verdict_shell_word(struct verdict_words *words, enum verdict_word word, const char *text);
 
 struct verdict {

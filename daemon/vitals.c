@@ -80,6 +80,7 @@ double vitals_rate(const struct vitals *vitals, enum probe_counter counter, uint
 		   uint64_t now_ms)
 {
 	const struct sample *then, *last;
+	uint64_t elapsed_ms;
 
 	if (!vitals->count)
 		return 0;
@@ -87,8 +88,11 @@ double vitals_rate(const struct vitals *vitals, enum probe_counter counter, uint
 	last = sample_at(vitals, 0);
 	if (last->at_ms <= then->at_ms)
 		return 0;
+	elapsed_ms = last->at_ms - then->at_ms;
+	if (elapsed_ms < window_ms / 2) /* seen for so short a time, a burst is no rate */
+		elapsed_ms = window_ms / 2;
 	return (double)(int64_t)(last->counters[counter] - then->counters[counter]) * 1000 /
-	       (double)(last->at_ms - then->at_ms);
+	       (double)elapsed_ms;
 }
 
 uint64_t vitals_peak(const struct vitals *vitals, enum probe_counter counter, uint64_t window_ms,

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
 """A control server without a daemon: control.py SOCKET FOLDER
 
-To a request {"cmd":"X"} it answers the lines of FOLDER/X.jsonl, as they are, and an end. If there is
-no such file it does not know the command. To "watch" it answers what is in the file and what is
-appended to it later, without end; a line that is not JSON, "close", closes the connection. What was
-asked is in FOLDER/requests."""
+To a request {"cmd":"X"} it answers the lines of FOLDER/X.jsonl, as they are, and an end; of a request
+with "filter":["pid","N"] only the rows of that process. If there is no such file it does not know the
+command. To "watch" it answers what is in the file and what is appended to it later, without end; a
+line that is not JSON, "close", closes the connection. What was asked is in FOLDER/requests. While
+there is a file FOLDER/mute it takes requests and says nothing."""
+import json
 import os
 import socket
 import sys
@@ -28,16 +30,29 @@ def send_file(connection, path, follow):
             time.sleep(0.02)
 
 
+def send_process(connection, path, pid):
+    with open(path, "rb") as lines:
+        for line in lines:
+            if str(json.loads(line).get("pid")) == pid:
+                connection.sendall(line)
+
+
 def answer(connection, folder):
     for line in connection.makefile("rb"):
         with open(os.path.join(folder, "requests"), "ab") as requests:
             requests.write(line)
-        name = line.split(b'"cmd":"')[1].split(b'"')[0].decode()
+        request = json.loads(line)
+        words = request.get("filter") or []
+        name = request["cmd"]
         path = os.path.join(folder, name + ".jsonl")
+        while os.path.exists(os.path.join(folder, "mute")):
+            time.sleep(0.02)
         if not os.path.exists(path):
             connection.sendall(b'{"type":"end","ok":false,"error":"unknown command"}\n')
             continue
-        if send_file(connection, path, name == "watch"):
+        if words[:1] == ["pid"]:
+            send_process(connection, path, words[1])
+        elif send_file(connection, path, name == "watch"):
             return
         connection.sendall(b'{"type":"end","ok":true}\n')
 

@@ -41,7 +41,7 @@ refusal='{"type":"end","ok":false,"error":"only root and the daemon'"'"'s own us
 # --- what is not fine ---
 
 answer tune "$sheet" "$queue" "$ports" "$memory" "$buckets" "$advice" "$keys"
-run tune show
+run_by_environment tune show
 is "a finding: exit status" 1 "$status"
 is_empty "a finding: nothing on standard error" "$work/err"
 cat >"$work/expected" <<'TEXT'
@@ -49,18 +49,19 @@ RESOURCE                                             USED    OF  NEED RATE/s  HO
 accept-queue/10.77.0.1:8080    [#############|####]   129   128   300    100 350ms       -     now    41 nginx[99]
 ports/10.77.0.2-10.77.0.1:8080 [#########|........] 14000 28232 60000   1000   60s   120ms     14s     0 wrk[4321]
 # used, - its peak of the last ten seconds, | the target
-2 more are fine; the nearest: time-wait-buckets, 14000 of 131072
+2 more are fine; nearest: time-wait-buckets, 14000 of 131072 in use, 60000
+    needed at this rate
 
 OVER accept-queue/10.77.0.1:8080: accept queue at 10.77.0.1:8080
   41 handshakes were dropped in the last ten seconds
-  somaxconn: a longer queue
+  1 somaxconn: a longer queue
     effect: a queue of up to 512
     cost: 0.4 MB
     only together with accept-queue/10.77.0.1:8080/backlog
     closeside cannot do it itself: it is named in sysctl.d
     paste:
         sysctl -w net.core.somaxconn=512
-  relisten: listen again
+  2 relisten: listen again
     effect: a queue of up to 200
     cost: none
     this alone does not suffice
@@ -71,22 +72,22 @@ near ports/10.77.0.2-10.77.0.1:8080: ports of 10.77.0.2 towards 10.77.0.1:8080
   1000 connections a second take a port each, for 60 s: 60000 are needed, there
   are 28232
   in 14 s connect() fails with EADDRNOTAVAIL
-  close-first: let the peer close first
+  1 close-first: let the peer close first
     effect: the port is free at once
     cost: the TIME_WAITs are the peer's
     paste:
         policy wrk {
             close-first = peer
         }
-  tw-reuse: use ports in TIME_WAIT again
+  2 tw-reuse: use ports in TIME_WAIT again
     effect: sustains 14116 a second
     paste:
         sysctl -w net.ipv4.tcp_tw_reuse=1
     or:
         closeside tune apply ports/10.77.0.2-10.77.0.1:8080/tw-reuse
-  port-range (ignored): more ports
+  3 port-range (ignored): more ports
 
-net.ipv4.tcp_max_tw_buckets = 131072: set by closeside for 2m; it was 8192
+net.ipv4.tcp_max_tw_buckets = 131072: set by closeside, 2m ago; it was 8192
 net.core.somaxconn = 4096 in network namespace 4026532281: left alone: it is
     named in /etc/sysctl.d/x.conf
 net.ipv4.tcp_fin_timeout = 60: left alone: somebody else has changed it;
@@ -95,11 +96,13 @@ net.ipv4.tcp_max_syn_backlog = 128: could not be set: no permission
 mode advise: nothing is changed but by `closeside tune apply`
 TEXT
 is "the sheet, for people" "$(<"$work/expected")" "$out"
+run tune show
+has "the socket is the one that was asked" "^        closeside -s $socket tune apply accept-queue/10.77.0.1:8080/relisten\$" "$work/out"
 run tune show -a
 has "-a lists what is fine" '^tcp-memory .* 800K +367M +800K ' "$work/out"
 is "-a: the worst is the first still" "accept-queue/10.77.0.1:8080" "$(awk 'NR == 2 { print $1 }' <<<"$out")"
 is "-a: exit status" 1 "$status"
-has "-a says what is fine, too" '^2 are fine; the nearest: time-wait-buckets' "$work/out"
+has "-a says what is fine, too" '^2 are fine; nearest: time-wait-buckets' "$work/out"
 
 # --- what is fine ---
 
@@ -107,8 +110,8 @@ answer tune "$sheet" "$memory" "$buckets"
 run tune show
 is "all is fine: exit status" 0 "$status"
 is "all is fine: one sentence, and how it is set" \
-	"nothing that TCP can run out of is near its limit: of the 2 looked at,
-    time-wait-buckets is the nearest, 14000 of 131072
+	"nothing that TCP can run out of is near its limit; nearest of 2:
+    time-wait-buckets, 14000 of 131072 in use, 60000 needed at this rate
 
 mode advise: nothing is changed but by \`closeside tune apply\`" "$out"
 run tune show -a
@@ -147,7 +150,7 @@ for locale in C C.UTF-8; do
 		is "$locale, $columns columns: exit status" 1 $?
 		is "$locale, $columns columns: no line is longer" 1 $(($(cells) <= columns))
 		is "$locale, $columns columns: what is to be pasted is whole" 1 \
-			"$(grep -cF 'closeside tune apply ports/10.77.0.2-10.77.0.1:8080/tw-reuse' "$work/terminal")"
+			"$(grep -cF " tune apply ports/10.77.0.2-10.77.0.1:8080/tw-reuse" "$work/terminal")"
 	done
 done
 LC_ALL=C on_terminal 100 "$closeside" -s "$socket" tune show >"$work/terminal"
@@ -173,6 +176,14 @@ for locale in C C.UTF-8; do
 		"$(LC_ALL=C grep -cP '[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]' "$work/out")"
 	has "hostile text, $locale: it shows" '\?\[31m\?\?\?' "$work/out"
 done
+answer tune "$sheet" "$queue" "$(sed 's/"lines":\[\]/"lines":["closeside -s x tune apply y"]/' <<<"$advice")"
+run tune show
+is "tune apply is not said twice" 1 "$(grep -c 'tune apply y$\|relisten$' "$work/out")"
+place="[2001:db8::1]:'80"
+answer tune "$sheet" "${queue//10.77.0.1:8080/$place}" "${advice//10.77.0.1:8080/$place}"
+run tune show
+is "what is to be pasted is one word for a shell" "accept-queue/[2001:db8::1]:'80/relisten" \
+	"$(bash -c "printf %s $(grep -oP '^ +closeside -s .* tune apply \K.accept.*' "$work/out")")"
 answer tune "$sheet" '{"type":"resource","level":"over"}' '{"type":"resource","level":7,"capacity":-1,"used":1e300,"rate_s":"x","evidence":{}}' \
 	'{"type":"advice"}' '{"type":"key"}' '{"type":"key","state":"ours"}' '{"type":"frob"}'
 run tune show -a
@@ -180,7 +191,7 @@ is "rows without members: exit status" 1 "$status"
 
 # --- JSON ---
 
-answer tune "$sheet" "$queue" "$ports" "$advice" "$keys"
+answer tune "$sheet" "$queue" "$advice" "$ports" "$keys"
 run tune show -f jsonl
 is "-f jsonl: exit status" 1 "$status"
 is "-f jsonl is the rows as they are" "$(jq -cS . "$answers/tune.jsonl")" "$(jq -cS . <<<"$out")"

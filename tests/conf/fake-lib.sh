@@ -1,13 +1,14 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: MIT
 # For tests of the command against a daemon that is only played: TAP, and a control socket that
-# answers what $work/answers holds (fake_control.py).
+# answers what the folder $work/answers holds (tests/cli/control.py).
 set -u
 tests=0 failures=0
 work=$(mktemp -d)
 # shellcheck disable=SC2034 # for the tests
 closeside=${top_builddir:?}/closeside
 socket=$work/socket
+mkdir "$work/answers"
 fake_pid=
 export LC_ALL=C
 unset CLOSESIDE_SOCKET COLUMNS LINES NO_COLOR
@@ -59,16 +60,27 @@ finish()
 	exit
 }
 
-# answers: from stdin; the change is whole
+# answers: {"COMMAND": [ROW, ...]} from stdin; a string is an error. The change of each is whole.
 answers()
 {
-	cat >"$work/answers.new" && mv "$work/answers.new" "$work/answers"
+	local all command file
+
+	all=$(cat)
+	for file in "$work/answers"/*.jsonl; do
+		command=${file##*/}
+		jq -e --arg command "${command%.jsonl}" 'has($command)' <<<"$all" >/dev/null || rm -f "$file"
+	done
+	for command in $(jq -r 'keys[]' <<<"$all"); do
+		jq -c --arg command "$command" '.[$command] | if type == "string"
+			then {type: "end", ok: false, error: .} else .[] end' <<<"$all" >"$work/answer" &&
+			mv "$work/answer" "$work/answers/$command.jsonl"
+	done
 }
 
 fake_start()
 {
 	rm -f "$socket.control"
-	/usr/bin/python3 "${top_srcdir:?}/tests/conf/fake_control.py" "$socket.control" "$work/answers" \
+	/usr/bin/python3 "${top_srcdir:?}/tests/cli/control.py" "$socket.control" "$work/answers" \
 		2>"$work/fake.err" &
 	fake_pid=$!
 	wait_for test -S "$socket.control" || {

@@ -5,4 +5,4 @@ CONF_TESTS += \
 	tests/conf/ps.sh \
 	tests/conf/top.sh \
 	tests/conf/top-ends.sh
-EXTRA_DIST += tests/conf/bad tests/conf/good tests/conf/fake-lib.sh tests/conf/top-lib.sh tests/conf/fake_control.py
+EXTRA_DIST += tests/conf/bad tests/conf/good tests/conf/fake-lib.sh tests/conf/top-lib.sh

@@ -135,11 +135,11 @@ say 'ps[0]["states"]["TIME_WAIT"] = 9999'
 fake_start
 eventually "it is back: so are new figures" rows_begin nginx unknown
 eventually "and nothing is amiss" hides 'trying again'
-touch "$work/answers.mute"
+touch "$work/answers/mute"
 eventually "a daemon that does not answer" shows 'no answer for [0-9]+ s; waiting'
 keys C
 eventually "keys are obeyed meanwhile" is_inverse CONNS
-rm "$work/answers.mute"
+rm "$work/answers/mute"
 eventually "until it does" hides 'no answer'
 echo '{"status": [], "ps": "the kernel said no"}' | answers
 eventually "an error of the daemon's" shows 'the daemon says: the kernel said no'

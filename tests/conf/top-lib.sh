@@ -193,7 +193,7 @@ say()
 
 asked()
 {
-	wc -l <"$work/answers.asked"
+	wc -l <"$work/answers/requests"
 }
 
 was_asked() # TIMES

@@ -152,6 +152,12 @@ static void say_request(struct client *client, uint8_t which, uint8_t times)
 		"{\"v\":1,\"cmd\":\"on\"}\n",
 		"{\"v\":1,\"cmd\":\"reload\"}\n",
 		"{\"v\":1,\"cmd\":\"doctor\"}\n",
+		"{\"v\":1,\"cmd\":\"tune\"}\n",
+		"{\"v\":1,\"cmd\":\"tune-apply\"}\n",
+		"{\"v\":1,\"cmd\":\"tune-apply\",\"id\":\"orphans/max-orphans\"}\n",
+		"{\"v\":1,\"cmd\":\"tune-ignore\",\"id\":\"orphans/max-orphans\"}\n",
+		"{\"v\":1,\"cmd\":\"tune-resume\",\"key\":\"net.core.somaxconn\"}\n",
+		"{\"v\":1,\"cmd\":\"tune-revert\"}\n",
 	};
 	const char *request = requests[which % (sizeof(requests) / sizeof(requests[0]))];
 

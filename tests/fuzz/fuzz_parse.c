@@ -48,6 +48,11 @@ static char *print_duration(const uint32_t *ms, char *buf, size_t size)
 	return format_duration(*ms, buf, size < DURATION_TEXT_MAX ? size : DURATION_TEXT_MAX);
 }
 
+static char *print_size(const uint64_t *bytes, char *buf, size_t size)
+{
+	return format_size(*bytes, buf, size);
+}
+
 static char *print_range(const struct port_range *range, char *buf, size_t size)
 {
 	snprintf(buf, size, "%u-%u", range->lo, range->hi);
@@ -56,6 +61,7 @@ static char *print_range(const struct port_range *range, char *buf, size_t size)
 
 CHECK(u32, uint32_t, parse_u32, print_u32)
 CHECK(duration, uint32_t, parse_duration, print_duration)
+CHECK(size, uint64_t, parse_size, print_size)
 CHECK(range, struct port_range, parse_port_range, print_range)
 CHECK(address, struct endpoint, parse_address, endpoint_format_addr)
 CHECK(endpoint, struct endpoint, parse_endpoint, endpoint_format)
@@ -82,6 +88,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char *text = fuzz_text(data, size);
 
 	check_u32(text);
+	check_size(text);
 	check_duration(text);
 	check_range(text);
 	check_address(text);

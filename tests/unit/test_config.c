@@ -76,6 +76,36 @@ static void rules_are_filled(void **state)
 	config_free(config);
 }
 
+static void tune_is_filled(void **state)
+{
+	struct config *config = config_new();
+
+	(void)state;
+	assert_int_equal(config->tune.mode, TUNE_ADVISE);
+	assert_int_equal(config->tune.cooldown_ms, 60000);
+	assert_int_equal(config->tune.memory_max, 64 << 20);
+	for (int i = 0; i < SYSCTL_COUNT; i++)
+		assert_true(!config->tune.bound[i].said && !config->tune.bound[i].min &&
+			    !config->tune.bound[i].max);
+	config_free(config);
+
+	/* What one file says is not said twice by the next. */
+	for (int i = 0; i < 2; i++) {
+		config = load_sound("tune { mode = off cooldown = 5s memory = 1G\n"
+				    "bound net.core.somaxconn { max = 4096 }\n"
+				    "bound net/ipv4/tcp_fin_timeout { min = 10 max = 20 } }\n");
+		assert_int_equal(config->tune.mode, TUNE_OFF);
+		assert_int_equal(config->tune.cooldown_ms, 5000);
+		assert_int_equal(config->tune.memory_max, 1 << 30);
+		assert_true(config->tune.bound[SYSCTL_SOMAXCONN].said);
+		assert_int_equal(config->tune.bound[SYSCTL_SOMAXCONN].min, 1);
+		assert_int_equal(config->tune.bound[SYSCTL_SOMAXCONN].max, 4096);
+		assert_int_equal(config->tune.bound[SYSCTL_FIN_TIMEOUT_S].min, 10);
+		assert_false(config->tune.bound[SYSCTL_TIME_WAITS_MAX].said);
+		config_free(config);
+	}
+}
+
 /* libconfuse's lexer is global: an error must not leave it inside something. */
 static void errors_leave_nothing_behind(void **state)
 {
@@ -92,6 +122,10 @@ static void errors_leave_nothing_behind(void **state)
 		"policy a { program = \"\\q",
 		"group = \"${HOME",
 		"policy a { program = \"\\777\" }",
+		"tune { mode = apply bound net.core.somaxconn { min = 5",
+		"tune { bound net.core.somaxconn { min = 5 } bound net.core.somaxconn { min = 6 } "
+		"}",
+		"tune { mode = x }",
 	};
 	char error[CONFIG_ERROR_MAX];
 
@@ -206,6 +240,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(new_has_the_limits),
 		cmocka_unit_test(rules_are_filled),
+		cmocka_unit_test(tune_is_filled),
 		cmocka_unit_test(errors_leave_nothing_behind),
 		cmocka_unit_test(error_is_cut_to_size),
 		cmocka_unit_test(old_kernel_is_said_once),

@@ -138,13 +138,13 @@ static void what_is_to_be_typed_is_a_filter(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < explanation_count; i++) {
-		const char *see = explanations[i].see;
+		const char *see = explanations[i].see ? strstr(explanations[i].see, command) : NULL;
 		struct filter_error error;
 		struct filter filter;
 		char text[128];
 		size_t used = 0;
 
-		if (!see || strncmp(see, command, sizeof(command) - 1))
+		if (!see)
 			continue;
 		for (see += sizeof(command) - 1; *see; see++)
 			if (*see != '\'') /* the shell takes them away */

@@ -52,6 +52,7 @@ WIRE_TESTS += \
 	tests/wire/test-filter.sh \
 	tests/wire/test-unshimmed.sh \
 	tests/wire/test-namespaces.sh \
+	tests/wire/test-tune-namespaces.sh \
 	tests/wire/test-service.sh \
 	tests/wire/test-demo.sh \
 	tests/wire/test-close-cost.sh
