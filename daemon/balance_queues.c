@@ -165,21 +165,13 @@ static uint64_t syn_capacity(const struct queue *queue, uint64_t *of_sysctl)
 	return *of_sysctl;
 }
 
-/* The listener's own drops are not all of this kind: a SYN that came again while its handshake is
- * under way is one too (tcp_v4_rcv(), seen in Linux 6.18), and that is no sign of a full queue. So
- * they count only if it was full, or as far as TCPReqQFullDrop has them; but that counter does not
- * tell of those past three quarters of tcp_max_syn_backlog. */
-static uint64_t syn_drops(const struct queue *queue, uint64_t capacity)
+/* A listener's own drops are not all of SYNs that found no room: one that comes again while its
+ * handshake is under way is a drop too (tcp_v4_rcv(), seen in Linux 6.18). */
+static uint64_t syn_drops(const struct queue *queue)
 {
-	uint64_t drops = queue->listener->drops, full_drops = queue->space->syn_drops;
+	uint64_t drops = queue->listener->drops;
 
-	if (!full_drops && queue->space->listen_drops)
-		return 0;
-	if (space_number(queue->space, SYSCTL_SYN_COOKIES) && !full_drops)
-		return 0;
-	if (queue->listener->handshakes_peak >= capacity)
-		return drops;
-	return drops < full_drops ? drops : full_drops;
+	return drops < queue->space->syn_drops ? drops : queue->space->syn_drops;
 }
 
 static void advise_syn(struct queue *queue, uint64_t of_sysctl)
@@ -220,8 +212,7 @@ static void advise_syn(struct queue *queue, uint64_t of_sysctl)
 static void assess_syn_queue(struct queue *queue)
 {
 	const struct balance_listener *listener = queue->listener;
-	uint64_t of_sysctl, capacity = syn_capacity(queue, &of_sysctl);
-	uint64_t drops = syn_drops(queue, capacity);
+	uint64_t of_sysctl, capacity = syn_capacity(queue, &of_sysctl), drops = syn_drops(queue);
 	struct balance_entry *entry;
 	char where[ENDPOINT_TEXT_MAX];
 
@@ -246,9 +237,9 @@ static void assess_syn_queue(struct queue *queue)
 		    number_text(capacity));
 	if (drops)
 		entry_evidence(entry,
-			       "%s SYNs dropped in %d s because it was full (TCPReqQFullDrop: %s)",
-			       number_text(drops), BALANCE_WINDOW_MS / 1000,
-			       number_text(queue->space->syn_drops));
+			       "%s SYNs dropped in %d s because it was full (ListenDrops that are "
+			       "no ListenOverflows)",
+			       number_text(drops), BALANCE_WINDOW_MS / 1000);
 	if (queue->space->syn_cookies)
 		entry_evidence(entry, "%s were answered with cookies (TCPReqQFullDoCookies)",
 			       number_text(queue->space->syn_cookies));

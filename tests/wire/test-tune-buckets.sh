@@ -71,7 +71,7 @@ churn_load load 8001 "$rate" "$(by_length 60 240)" --close peer "${sources[@]}"
 check "TIME_WAITs are dropped" wait_for 60 counter_least a TCPTimeWaitOverflow $((before + 1))
 check "time-wait-buckets: who makes them is named" wait_for 30 sheet_has a time-wait-buckets '.program == "churn"'
 is time-wait-buckets "$(in_want | head -n1)" "time-wait-buckets: comes first"
-note "$(resource time-wait-buckets '.title, (.evidence[] | "  " + .)')"
+note "$(told time-wait-buckets)"
 check "a policy comes before the limit" grep -qE '^close-first tw-buckets' \
 	<<<"$(levers time-wait-buckets)"
 check "nothing for who connects is proposed to who accepts" \

@@ -34,7 +34,7 @@ plain
 churn_load many 8001 "$limit" 2 --close never --stay 600 --timeout 600
 check "descriptors: wanting" wait_for 60 wants descriptors
 id=$(id_of descriptors)
-note "$id: $(resource "$id" '.title, (.evidence[] | "  " + .)')"
+note "$(told "$id")"
 is "$id" "$(in_want | head -n1)" "descriptors: come first"
 is churn "$(resource "$id" .program)" "descriptors: the program is named"
 is "${pid_of[web]}" "$(resource "$id" .pid)" "descriptors: so is the process"
@@ -91,7 +91,7 @@ if [ -z "${skip_tracking:-}" ] && [ "${most:-0}" -gt 0 ] && [ "$most" -le 360000
 	note "$(flood $((most * 8 / 10))) SYNs: $(count) of $most are tracked"
 	check "conntrack: wanting" wait_for 60 wants conntrack
 	id=$(id_of conntrack)
-	note "$id: $(resource "$id" '.title, (.evidence[] | "  " + .)')"
+	note "$(told "$id")"
 	note "levers: $(levers "$id")"
 	is "$most" "$(resource "$id" .capacity)" "conntrack: the limit"
 	check "conntrack: where the limit cannot be written it is not proposed alone" \

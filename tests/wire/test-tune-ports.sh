@@ -75,7 +75,7 @@ watch_sheet slow
 check "$id: is named" [ -s "$dir/advised.jsonl" ]
 cp "$dir/advised.jsonl" "$dir/sheet.jsonl" 2>/dev/null
 is "$id" "$(in_want | head -n1)" "$id: comes first"
-note "$(resource "$id" '.title, (.evidence[] | "  " + .)')"
+note "$(told "$id")"
 is "$ports" "$(resource "$id" .capacity)" "$id: so many ports there are"
 at_least $((rate * 45)) "$(resource "$id" .need)" "$id: so many it needs, at least"
 at_most $((rate * 75)) "$(resource "$id" .need)" "$id: and at most"

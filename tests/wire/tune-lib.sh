@@ -53,6 +53,12 @@ resource() {
 	jq -r "select(.type == \"resource\" and .id == \"$1\") | $2" "$dir/sheet.jsonl" | head -n1
 }
 
+# told ID: what people read of it
+told() {
+	jq -r "select(.type == \"resource\" and .id == \"$1\") | .title, (.evidence[] | \"  \" + .)" \
+		"$dir/sheet.jsonl"
+}
+
 # advice ID JQ
 advice() {
 	jq -r "select(.type == \"advice\" and .id == \"$1\") | $2" "$dir/sheet.jsonl" | head -n1
@@ -61,12 +67,13 @@ advice() {
 # sheet_has a ID JQ-CONDITION
 sheet_has() {
 	sheet "$1"
-	jq -e "select((.type == \"resource\" or .type == \"advice\") and .id == \"$2\" and ($3))" \
-		"$dir/sheet.jsonl"
+	jq -c "select((.type == \"resource\" or .type == \"advice\") and .id == \"$2\" and ($3))" \
+		"$dir/sheet.jsonl" | grep -q .
 }
 
 sheet_has_not() {
-	sheet "$1" && ! jq -e "select(.id == \"$2\" and ($3))" "$dir/sheet.jsonl"
+	sheet "$1" && [ -s "$dir/sheet.jsonl" ] && ! jq -c "select(.id == \"$2\" and ($3))" "$dir/sheet.jsonl" |
+		grep -q .
 }
 
 # The ids of the sheet's resources that are near or over a limit, the worst first.
@@ -82,7 +89,7 @@ named() {
 	fi
 	ok "$2: is $3 its limit"
 	is "$2" "$(in_want | head -n1)" "$2: comes first"
-	note "$(resource "$2" '.title, (.evidence[] | "  " + .)')"
+	note "$(told "$2")"
 }
 
 # levers a RESOURCE: those proposed, the gentlest first
