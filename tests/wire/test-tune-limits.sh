@@ -29,7 +29,7 @@ wants_not() {
 # --- descriptors: one and a half times as many connections as there may be ---
 limit=$(by_length 100 1024)
 steer a
-start_listening a web 8001 prlimit "--nofile=$limit:$limit" "${STEER[@]}" "$churn" -l "$A4:8001"
+start_listening a web 8001 prlimit "--nofile=$limit:$((limit * 4))" "${STEER[@]}" "$churn" -l "$A4:8001"
 plain
 churn_load many 8001 "$limit" 2 --close never --stay 600 --timeout 600
 check "descriptors: wanting" wait_for 60 wants descriptors

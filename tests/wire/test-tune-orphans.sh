@@ -44,7 +44,7 @@ paste a orphans/fin-timeout
 check "with the line for tcp_fin_timeout it is 60 at most" test "$(setting a net.ipv4.tcp_fin_timeout)" -le 60
 stop never INT
 wait_for 30 test "$(orphans)" -lt 10
-churn_load less 8001 "$rate" 15 --close never --stay 20
+churn_load less 8001 "$rate" 10 --close never --stay 3
 churn_done less 120
 at_most $((limit / 2)) "$(orphans)" "then peers that never close leave no orphans"
 note "$before orphans before"

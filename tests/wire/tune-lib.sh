@@ -61,7 +61,7 @@ told() {
 
 # advice ID JQ
 advice() {
-	jq -r "select(.type == \"advice\" and .id == \"$1\") | $2" "$dir/sheet.jsonl" | head -n1
+	jq -r "select(.type == \"advice\" and .id == \"$1\") | $2" "$dir/sheet.jsonl"
 }
 
 # sheet_has a ID JQ-CONDITION
@@ -166,7 +166,8 @@ predicted() {
 churn_serve() {
 	local name=$1 port=$2
 	shift 2
-	start_listening a "$name" "$port" "${STEER[@]}" "$churn" -l "$A4:$port" "$@"
+	start_listening a "$name" "$port" prlimit --nofile="$(ulimit -Hn)" "${STEER[@]}" \
+		"$churn" -l "$A4:$port" "$@"
 }
 
 # churn_load NAME PORT RATE SECONDS [OPTIONS]: under "${CLIENT_STEER[@]}"
