@@ -282,6 +282,11 @@ struct ignored *tune_ignored(struct tune *tune)
 	return tune->ignored;
 }
 
+struct changes *tune_changes(struct tune *tune)
+{
+	return tune->changes;
+}
+
 /* --- life ------------------------------------------------------------------------------------- */
 
 struct tune *tune_new(struct loop *loop, int setter)
