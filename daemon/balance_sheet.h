@@ -8,9 +8,11 @@
 struct assessing {
 	const struct balance_inputs *inputs;
 	struct balance_sheet *sheet;
+	unsigned int last; /* the entry that was made last, which advice is for */
 };
 
-/* where: of several of this resource, which; NULL: there is one in a namespace. NULL: no room. */
+/* where: of several of this resource, which; NULL: there is one in a namespace. Where there is no
+ * room one that is fine gives way; NULL: none is. */
 struct balance_entry *entry_new(struct assessing *a, enum balance_resource resource,
 				unsigned int space, const struct balance_who *who,
 				const char *where);
@@ -38,6 +40,11 @@ void advice_set(struct assessing *a, struct balance_advice *advice, enum sysctl 
 void advice_policy(struct assessing *a, struct balance_advice *advice,
 		   const struct balance_who *who, bool server, const struct endpoint *place,
 		   const char *keys);
+/* The two work together only; NULL: there was no room for one. */
+void advice_pair(const struct assessing *a, struct balance_advice *one,
+		 struct balance_advice *other);
+/* For a shell, in quotes if need be. false: it can be in no line. */
+bool shell_text(const char *text, char *buf, size_t size);
 int advice_index(const struct assessing *a, const struct balance_advice *advice);
 const struct balance_entry *advice_entry(const struct assessing *a,
 					 const struct balance_advice *advice);
