@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Each resource makes its entries and the advice for them (balance_ports.c, balance_queues.c,
- * balance_limits.c); then the worst come first, and balance_moves.c says what is to be written
- * now. */
+ * balance_buckets.c, balance_limits.c); then the worst come first, and balance_moves.c says what is
+ * to be written now. */
 #include "daemon/balance_sheet.h"
 
 #include <stdio.h>
@@ -132,6 +132,29 @@ void entry_judge(struct balance_entry *entry)
 		entry->level = BALANCE_NEAR;
 	if (entry->drops || entry->used >= entry->capacity)
 		entry->level = BALANCE_OVER;
+}
+
+int64_t ms_until_full(uint64_t capacity, uint64_t used, double growth_s)
+{
+	if (used >= capacity)
+		return 0;
+	return growth_s > 0 ? (int64_t)(1000 * (double)(capacity - used) / growth_s) : -1;
+}
+
+uint64_t entry_best(const struct balance_entry *entry)
+{
+	uint64_t most = entry->need > entry->peak ? entry->need : entry->peak;
+
+	if (entry->drops && most < entry->capacity)
+		most = entry->capacity;
+	return times(most, 1 / entry->target);
+}
+
+bool entry_suffices(const struct balance_entry *entry, uint64_t capacity)
+{
+	uint64_t most = entry->need > entry->peak ? entry->need : entry->peak;
+
+	return (double)most <= (double)capacity * entry->target + 1;
 }
 
 /* --- advice ----------------------------------------------------------------------------------- */

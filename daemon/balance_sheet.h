@@ -18,6 +18,12 @@ struct balance_entry *entry_new(struct assessing *a, enum balance_resource resou
 				const char *where);
 /* Once capacity, used, peak, need, drops and the times are there. */
 void entry_judge(struct balance_entry *entry);
+/* What is needed, over its target; while drops go on nobody knows how much that is. */
+uint64_t entry_best(const struct balance_entry *entry);
+/* Would so much bring it under its target? */
+bool entry_suffices(const struct balance_entry *entry, uint64_t capacity);
+/* At this growth; -1: never. */
+int64_t ms_until_full(uint64_t capacity, uint64_t used, double growth_s);
 void entry_title(struct balance_entry *entry, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 void entry_evidence(struct balance_entry *entry, const char *format, ...)
