@@ -291,13 +291,14 @@ static bool loses_nothing(const struct assessing *a, const struct balance_entry 
 	       space_number(&a->inputs->spaces[entry->space], SYSCTL_SYN_COOKIES);
 }
 
-/* A lever whose companion is a policy does not suffice by itself. */
+/* A lever whose companion is a policy does not suffice by itself. One that a bound keeps from being
+ * enough is moved as far as that goes: fewer are lost then. */
 static bool can_move(const struct assessing *a, const struct balance_advice *advice)
 {
 	const struct balance_advice *with =
 		advice->with >= 0 ? &a->sheet->advice[advice->with] : NULL;
 
-	return advice_entry(a, advice)->level != BALANCE_FINE && advice->enough &&
+	return advice_entry(a, advice)->level != BALANCE_FINE &&
 	       (!with || with->kind == KIND_SYSCTL || with->kind == KIND_RELISTEN) &&
 	       !is_spare_lever(a, advice) && !loses_nothing(a, advice_entry(a, advice));
 }

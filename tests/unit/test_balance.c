@@ -202,7 +202,8 @@ static void a_pool_of_open_connections_is_no_leak_of_ports(void **state)
 	kernel.ports.used = 20000;
 	kernel_assess(&kernel);
 	assert_int_equal(kernel_entry(&kernel, PORTS)->level, BALANCE_NEAR);
-	/* nothing that is about TIME_WAIT would help; connect() is slow, and a quicker search would */
+	/* nothing that is about TIME_WAIT would help; connect() is slow, and a quicker search would
+	 */
 	assert_null(kernel_advice(&kernel, PORTS "/time-wait"));
 	assert_null(kernel_advice(&kernel, PORTS "/close-first"));
 	assert_null(kernel_advice(&kernel, PORTS "/tw-reuse"));
@@ -435,6 +436,99 @@ static void what_is_somebody_elses_says_why_not(void **state)
 			       "over the max of 120"));
 }
 
+/* --- the sheet -------------------------------------------------------------------------------- */
+
+static void an_id_is_of_one_entry(void **state)
+{
+	struct balance_listener listeners[3];
+
+	(void)state;
+	kernel_listen(&kernel, 100);
+	kernel.listener.queue_peak = 100;
+	for (int i = 0; i < 3; i++) {
+		listeners[i] = kernel.listener; /* SO_REUSEPORT */
+		listeners[i].cookie = 100 + (uint64_t)i;
+	}
+	kernel.inputs.listeners = listeners;
+	kernel.inputs.listener_count = 3;
+	kernel_assess(&kernel);
+	assert_int_equal(kernel_advice(&kernel, "accept-queue/10.77.0.1:80/relisten")->cookie, 100);
+	assert_int_equal(kernel_advice(&kernel, "accept-queue/10.77.0.1:80,2/relisten")->cookie,
+			 101);
+	assert_int_equal(kernel_advice(&kernel, "accept-queue/10.77.0.1:80,3/relisten")->cookie,
+			 102);
+}
+
+/* However many there are, the one that is over its limit is on the sheet, with its advice. */
+static void what_is_fine_gives_way(void **state)
+{
+	static struct balance_process processes[BALANCE_ENTRIES + 20];
+
+	(void)state;
+	for (int i = 0; i < BALANCE_ENTRIES + 20; i++)
+		processes[i] = (struct balance_process){
+			.who = {.pid = 1000 + i, .program = "app"}, .used = 600, .limit = 1024};
+	processes[BALANCE_ENTRIES + 19].used = 1024;
+	kernel.inputs.processes = processes;
+	kernel.inputs.process_count = BALANCE_ENTRIES + 20;
+	kernel_assess(&kernel);
+	assert_int_equal(kernel.sheet.entry_count, BALANCE_ENTRIES);
+	assert_string_equal(balance_worst(&kernel.sheet)->id, "descriptors/1083");
+	assert_non_null(kernel_advice(&kernel, "descriptors/1083/nofile"));
+}
+
+static void a_backlog_is_what_listen_can_say(void **state)
+{
+	const struct balance_advice *advice;
+
+	(void)state;
+	kernel_listen(&kernel, 60000);
+	kernel.listener.queue_peak = 60000;
+	kernel_assess(&kernel);
+	advice = kernel_advice(&kernel, "accept-queue/10.77.0.1:80/backlog");
+	assert_true(has_line(advice, "backlog = 65535"));
+	/* cut by somaxconn, it needs that too */
+	assert_string_equal(kernel.sheet.advice[advice->with].id,
+			    "accept-queue/10.77.0.1:80/somaxconn");
+}
+
+static void a_policy_for_a_part_is_not_enough_alone(void **state)
+{
+	const struct balance_advice *advice;
+
+	(void)state;
+	kernel_set(&kernel, SYSCTL_TIME_WAITS_MAX, 10000);
+	kernel.space.time_waits = kernel.space.time_waits_peak = 10000;
+	kernel.space.time_waits_s = 250;
+	kernel.space.time_wait_drops = 900;
+	kernel.space.maker[0] = (struct balance_maker){.who = {.program = "app"}, .count = 3000};
+	kernel_assess(&kernel);
+	advice = kernel_advice(&kernel, "time-wait-buckets/time-wait");
+	assert_true(fabs(advice->sustains_s - 10000 * 0.7 / 60 / 0.7) < 1);
+	assert_string_equal(kernel.sheet.advice[advice->with].id, "time-wait-buckets/tw-buckets");
+	kernel.space.maker[0].count = 9000;
+	kernel_assess(&kernel);
+	advice = kernel_advice(&kernel, "time-wait-buckets/time-wait");
+	assert_true(advice->enough);
+	assert_int_equal(advice->with, -1);
+}
+
+static void a_range_that_the_option_makes_needless_is_not_proposed(void **state)
+{
+	unsigned int count = 0;
+
+	(void)state;
+	kernel.space.key[SYSCTL_PORT_RANGE].now = sysctl_range(32768, 65535);
+	kernel.space.widest_lo = 30000;
+	kernel_connect(&kernel, 20000, 500);
+	kernel_assess(&kernel);
+	for (unsigned int i = 0; i < kernel.sheet.advice_count; i++)
+		count += kernel.sheet.advice[i].lever == LEVER_LOCAL_PORTS;
+	assert_int_equal(count, 1);
+	assert_int_equal(kernel_advice(&kernel, PORTS "/local-ports")->with, -1);
+	assert_null(kernel_advice(&kernel, PORTS "/port-range"));
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, setup)
 
 int main(void)
@@ -459,6 +553,11 @@ int main(void)
 		TEST(other_namespaces_have_names_of_their_own),
 		TEST(names_that_are_not_plain_are_in_no_line),
 		TEST(what_is_somebody_elses_says_why_not),
+		TEST(an_id_is_of_one_entry),
+		TEST(what_is_fine_gives_way),
+		TEST(a_backlog_is_what_listen_can_say),
+		TEST(a_policy_for_a_part_is_not_enough_alone),
+		TEST(a_range_that_the_option_makes_needless_is_not_proposed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
