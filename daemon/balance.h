@@ -116,8 +116,8 @@ struct balance_listener {
 	uint32_t backlog, queue, queue_peak;  /* peaks and drops: in the window */
 	uint32_t handshakes, handshakes_peak; /* in SYN_RECV */
 	uint32_t drops_now;		      /* in BALANCE_NOW_MS */
-	uint32_t drops;			      /* sk_drops: SYNs and handshakes */
-	double rate_s;			      /* connections come in */
+	uint32_t drops; /* sk_drops: SYNs and handshakes; also SYNs that came again */
+	double rate_s;	/* connections come in */
 	bool can_relisten;
 	uint32_t original; /* its backlog before we called listen() for it; 0: we have not */
 	uint64_t changed_ms, calm_ms; /* as of a key */
@@ -159,7 +159,7 @@ struct balance_space {
 	uint64_t time_wait_drops_now, listen_drops_now, syn_drops_now;
 	struct balance_maker maker[BALANCE_MAKERS]; /* count 0: no more */
 	uint64_t listen_drops;			    /* ListenOverflows */
-	uint64_t syn_drops, syn_cookies;	    /* TCPReqQFullDrop, TCPReqQFullDoCookies */
+	uint64_t syn_drops, syn_cookies; /* ListenDrops but ListenOverflows; TCPReqQFullDoCookies */
 	double conntrack_s;
 	uint16_t widest_lo, widest_hi; /* no listener is in there beside the range that is now, nor
 					  a reserved port; 0, 0: it cannot be wider */

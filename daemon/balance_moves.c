@@ -194,9 +194,11 @@ static void shrink_key(struct assessing *a, unsigned int space, enum sysctl key)
 static void move_listener(struct assessing *a, struct balance_listener *listener,
 			  const struct balance_advice *advice)
 {
-	int64_t most = (int64_t)space_number(&a->inputs->spaces[listener->space], SYSCTL_SOMAXCONN),
+	const struct balance_space *space = &a->inputs->spaces[listener->space];
+	int64_t most = (int64_t)space_number(space, SYSCTL_SOMAXCONN),
 		to = step_up(listener->backlog, advice->best.number[0]);
-	bool drops = listener->drops_now != 0;
+	/* its own drops alone may be SYNs that came again */
+	bool drops = listener->drops_now && (space->listen_drops_now || space->syn_drops_now);
 	struct balance_move *move;
 
 	listener->calm_ms = 0;

@@ -348,7 +348,7 @@ static void dump(struct follow *follow)
 		follow->what |= KERNEL_TIME_WAIT;
 	follow->phase = DUMPING;
 	follow->began_ms = wire_now_ms();
-	memset(ns->listening, 0, sizeof(ns->listening));
+	netns_listens_begin(ns);
 	survey_dump(follow->survey, ns->dump, follow->what);
 }
 
@@ -456,6 +456,7 @@ static void dumped(struct follow *follow, int error)
 		go_on(follow, follow->at + 1);
 		return;
 	}
+	netns_listens_end(ns);
 	if (all_time_waits)
 		ns->want_time_wait = false;
 	sweep(follow, all_time_waits);

@@ -40,7 +40,7 @@
  *       kernel    sock_diag
  *     tally     the books
  *     doctor    what is wrong: judged, pure
- *       doctor_gather   the facts, of the model
+ *       gather   the facts, of the model
  *       probe           and of what the kernel counts
  *       vitals          the latter over time
  *       cuts            closes that cut an answer short

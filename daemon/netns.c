@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -101,7 +102,18 @@ uint8_t netns_role(const struct netns *ns, uint16_t port)
 	return ns->listening[port / 8] & 1u << port % 8 ? ROLE_SERVER : ROLE_CLIENT;
 }
 
+void netns_listens_begin(struct netns *ns)
+{
+	memset(ns->listens, 0, sizeof(ns->listens));
+}
+
 void netns_listens(struct netns *ns, uint16_t port)
 {
+	ns->listens[port / 8] |= 1u << port % 8;
 	ns->listening[port / 8] |= 1u << port % 8;
+}
+
+void netns_listens_end(struct netns *ns)
+{
+	memcpy(ns->listening, ns->listens, sizeof(ns->listening));
 }

@@ -24,6 +24,7 @@ struct netns {
 	pid_t pid;		      /* of a process that was in it lately; 0: our own */
 	bool want_time_wait;	      /* some are missing in the model, or too many are there */
 	uint8_t listening[65536 / 8]; /* a bit for each port */
+	uint8_t listens[65536 / 8];   /* as the dump that is under way has it so far */
 };
 
 /* Ours, of index 0. Probe and vitals stay the caller's. NULL with errno. */
@@ -37,6 +38,10 @@ uint64_t netns_own(void);
 
 /* What has the port of a listener was accepted there: enum role. */
 uint8_t netns_role(const struct netns *ns, uint16_t port);
+/* A dump begins; it has seen a listener; and it is whole: only then others are forgotten, for ends
+ * are told of while it goes on. */
+void netns_listens_begin(struct netns *ns);
 void netns_listens(struct netns *ns, uint16_t port);
+void netns_listens_end(struct netns *ns);
 
 #endif

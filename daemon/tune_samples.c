@@ -63,6 +63,14 @@ static double time_waits_entered(const struct vitals *vitals, uint64_t now_ms)
 			rate(vitals, PROBE_TIME_WAIT_OVERFLOWS, now_ms));
 }
 
+static uint64_t more(uint64_t all, uint64_t part)
+{
+	return all > part ? all - part : 0;
+}
+
+/* SYNs that a queue had no room for are all of ListenDrops that is not ListenOverflows, which
+ * counts in both; TCPReqQFullDrop has only those over the backlog, not those past three quarters of
+ * tcp_max_syn_backlog (tcp_conn_request(), Linux 6.18). */
 static void take_counters(struct balance_space *space, const struct vitals *vitals, uint64_t now_ms)
 {
 	space->time_waits = vitals_now(vitals, PROBE_TIME_WAITS);
@@ -71,10 +79,12 @@ static void take_counters(struct balance_space *space, const struct vitals *vita
 	space->time_waits_growth_s = rate(vitals, PROBE_TIME_WAITS, now_ms);
 	space->time_wait_drops_now = just_grown(vitals, PROBE_TIME_WAIT_OVERFLOWS, now_ms);
 	space->listen_drops_now = just_grown(vitals, PROBE_LISTEN_OVERFLOWS, now_ms);
-	space->syn_drops_now = just_grown(vitals, PROBE_REQUEST_QUEUE_DROPS, now_ms);
+	space->syn_drops_now = more(just_grown(vitals, PROBE_LISTEN_DROPS, now_ms),
+				    just_grown(vitals, PROBE_LISTEN_OVERFLOWS, now_ms));
 	space->time_wait_drops = grown(vitals, PROBE_TIME_WAIT_OVERFLOWS, now_ms);
 	space->listen_drops = grown(vitals, PROBE_LISTEN_OVERFLOWS, now_ms);
-	space->syn_drops = grown(vitals, PROBE_REQUEST_QUEUE_DROPS, now_ms);
+	space->syn_drops = more(grown(vitals, PROBE_LISTEN_DROPS, now_ms),
+				grown(vitals, PROBE_LISTEN_OVERFLOWS, now_ms));
 	space->syn_cookies = grown(vitals, PROBE_REQUEST_QUEUE_COOKIES, now_ms);
 }
 

@@ -31,7 +31,19 @@ static const Elf64_Shdr *section_of(const char *image, Elf64_Word type)
 	return NULL;
 }
 
-/* vdso(7): an ELF image in our memory, linked at 0, in which addresses are file offsets. */
+/* The address that the image was linked for: 0, but another in User-Mode Linux, and before 3.16. */
+static uint64_t linked_at(const char *image)
+{
+	const Elf64_Ehdr *elf = (const Elf64_Ehdr *)image;
+	const Elf64_Phdr *parts = (const Elf64_Phdr *)(image + elf->e_phoff);
+
+	for (unsigned int i = 0; i < elf->e_phnum; i++)
+		if (parts[i].p_type == PT_LOAD)
+			return parts[i].p_vaddr - parts[i].p_offset;
+	return 0;
+}
+
+/* vdso(7): an ELF image in our memory, whole, so that file offsets lead to its parts. */
 static const void *find_symbol(const char *image, const char *name)
 {
 	const Elf64_Ehdr *elf = (const Elf64_Ehdr *)image;
@@ -44,7 +56,7 @@ static const void *find_symbol(const char *image, const char *name)
 	symbols = (const Elf64_Sym *)(image + table->sh_offset);
 	for (size_t i = 0; i < table->sh_size / sizeof(*symbols); i++)
 		if (!strcmp(image + strings->sh_offset + symbols[i].st_name, name))
-			return image + symbols[i].st_value;
+			return image + (symbols[i].st_value - linked_at(image));
 	return NULL;
 }
 

@@ -7,6 +7,7 @@ WIRE_TESTS =
 WIRE_SANITIZED =
 SHIM_TESTS =
 SUITE_TESTS =
+LONG_TESTS =
 LINT_TESTS =
 BENCHES =
 
@@ -49,6 +50,11 @@ bench: all $(check_PROGRAMS)
 			bash $(top_srcdir)/$$bench || exit; \
 	done
 
+# What takes minutes, with LONG=1, a few at a time; each is also in make check, in its short form.
+check-long: all $(check_PROGRAMS)
+	LONG=1 TEST_TIMEOUT=$${TEST_TIMEOUT:-2400} \
+		$(MAKE) $(AM_MAKEFLAGS) -j 3 check TESTS="$${TESTS:-$(LONG_TESTS)}"
+
 # A million connections whose closes race accepts, under ThreadSanitizer; RACE_ROUNDS says how many.
 race:
 	$(MKDIR_P) race-build
@@ -58,7 +64,7 @@ race:
 	RACE_ROUNDS=$${RACE_ROUNDS:-1000000} TSAN_OPTIONS=halt_on_error=1 CMOCKA_MESSAGE_OUTPUT=TAP \
 		race-build/tests/unit/test_races
 
-.PHONY: bench lint race
+.PHONY: bench check-long lint race
 
 print-%:
 	@echo '$($*)'

@@ -6,6 +6,16 @@ check_PROGRAMS += tests/bench/model
 tests_bench_model_SOURCES = tests/bench/model.c
 tests_bench_model_CPPFLAGS = $(AM_CPPFLAGS) $(EVENT_CFLAGS)
 tests_bench_model_LDADD = libdaemon.la libcommon.la $(EVENT_LIBS) -lpthread
+check_PROGRAMS += tests/bench/churn
+tests_bench_churn_SOURCES = \
+	tests/bench/churn.c tests/bench/churn.h \
+	tests/bench/churn_client.c tests/bench/churn_client.h \
+	tests/bench/churn_hist.c tests/bench/churn_hist.h \
+	tests/bench/churn_plan.c tests/bench/churn_plan.h \
+	tests/bench/churn_run.c \
+	tests/bench/churn_server.c \
+	tests/bench/churn_stats.c tests/bench/churn_stats.h
+tests_bench_churn_LDADD = libcommon.la -lpthread -lm
 BENCHES += \
 	tests/bench/figures.sh \
 	tests/bench/model.sh \

@@ -3,6 +3,7 @@ if HAVE_CMOCKA
 UNIT_TESTS += \
 	tests/unit/test_balance \
 	tests/unit/test_balance_moves \
+	tests/unit/test_churn \
 	tests/unit/test_cli \
 	tests/unit/test_close_decide \
 	tests/unit/test_closer \
@@ -10,7 +11,7 @@ UNIT_TESTS += \
 	tests/unit/test_conn \
 	tests/unit/test_custody_judge \
 	tests/unit/test_doctor \
-	tests/unit/test_doctor_gather \
+	tests/unit/test_gather \
 	tests/unit/test_endpoint \
 	tests/unit/test_explain \
 	tests/unit/test_filter \
@@ -47,6 +48,8 @@ check_PROGRAMS += $(UNIT_TESTS)
 SETTER_WORLD = tests/unit/setter_world.c tests/unit/setter_world.h
 
 # The shim's tables are linked in: in a preloaded library no sanitizer sees the threads.
+tests_unit_test_churn_SOURCES = tests/unit/test_churn.c tests/bench/churn_hist.c tests/bench/churn_plan.c
+tests_unit_test_churn_LDADD = $(CMOCKA_LIBS) -lm
 tests_unit_test_forks_SOURCES = tests/unit/test_forks.c shim/forks.c
 tests_unit_test_holders_SOURCES = tests/unit/test_holders.c shim/holders.c
 tests_unit_test_races_SOURCES = tests/unit/test_races.c $(libcloseside_la_SOURCES)

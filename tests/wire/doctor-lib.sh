@@ -20,15 +20,23 @@ unit_capabilities() {
 		tr 'A-Z ' 'a-z,' | sed 's/cap_/+/g'
 }
 
-doctor_start() {
+# From now on daemons have the capabilities of the shipped unit and no more, but for those given as
+# -sys_admin,-net_admin.
+# shellcheck disable=SC2120 # some tests give it one
+as_the_unit() {
 	[ -z "$wire_plain" ] || skip_all "nothing of it can be had without closeside"
 	have setpriv || skip_all "setpriv is not installed"
+	local program=${closesided_itself:=$closesided}
 	cat >"$dir/closesided" <<-END
 		#!/bin/sh
-		exec setpriv --bounding-set=-all,$(unit_capabilities) --inh-caps=-all "$closesided" "\$@"
+		exec setpriv --bounding-set=-all,$(unit_capabilities)${1:+,$1} --inh-caps=-all "$program" "\$@"
 	END
 	chmod 755 "$dir/closesided"
 	closesided=$dir/closesided
+}
+
+doctor_start() {
+	as_the_unit
 	daemon_start a < <(echo "doctor { patience = ${doctor_patience}ms }" && cat)
 	# as the capabilities are, not as they were meant to be: the guardian's child is the loop
 	note "capabilities: $(sed -n 's/^Cap\(Prm\|Eff\|Bnd\):[[:space:]]*/\1 /p' \

@@ -2,6 +2,12 @@
 # that they need go to check_PROGRAMS, files that they read to EXTRA_DIST. The longest come first.
 WIRE_TESTS += \
 	tests/wire/test-pool.sh \
+	tests/wire/test-tune-ports.sh \
+	tests/wire/test-tune-buckets.sh \
+	tests/wire/test-tune-queues.sh \
+	tests/wire/test-tune-orphans.sh \
+	tests/wire/test-tune-sawtooth.sh \
+	tests/wire/test-tune-limits.sh \
 	tests/wire/test-attribution.sh \
 	tests/wire/test-agreement.sh \
 	tests/wire/test-doctor-closing.sh \
@@ -51,6 +57,15 @@ WIRE_TESTS += \
 	tests/wire/test-demo.sh \
 	tests/wire/test-close-cost.sh
 
+# Also with LONG=1, in make check-long: the longest first.
+LONG_TESTS += \
+	tests/wire/test-tune-ports.sh \
+	tests/wire/test-tune-sawtooth.sh \
+	tests/wire/test-tune-queues.sh \
+	tests/wire/test-tune-buckets.sh \
+	tests/wire/test-tune-orphans.sh \
+	tests/wire/test-tune-limits.sh
+
 check_PROGRAMS += tests/wire/closes tests/wire/crowd
 tests_wire_closes_SOURCES = tests/wire/closes.c
 tests_wire_crowd_SOURCES = tests/wire/crowd.c
@@ -96,4 +111,5 @@ EXTRA_DIST += \
 	tests/wire/conns.awk tests/wire/actor.py tests/wire/client.py tests/wire/ctl.py \
 	tests/wire/fetch.mjs tests/wire/load.py tests/wire/pool.py \
 	tests/wire/doctor-lib.sh tests/wire/hostile.py tests/wire/hostile-lib.sh tests/wire/attack.py \
+	tests/wire/syn_flood.py tests/wire/tune-lib.sh tests/wire/uml-lib.sh \
 	tests/wire/walk.py tests/wire/watch_rate.py
