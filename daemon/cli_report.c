@@ -155,7 +155,7 @@ static void say_worst(const json_t *row)
 		return;
 	setlocale(LC_CTYPE, "");
 	cli_text_clean(worst, text, sizeof(text), sizeof(text));
-	fprintf(stderr, "closeside: %s\n", text);
+	fprintf(stderr, "closeside: near its limit, or over it: %s\n", text);
 }
 
 /* The report row of this tag, or NULL with *why. */
@@ -179,6 +179,20 @@ static json_t *ask(const char *socket_path, const char *tag, char *why, size_t s
 	snprintf(why, size, "%s", error ? strerror(error) : control_error(control));
 	control_close(control);
 	return report;
+}
+
+/* A look at what is full now: a short run may have ended before the daemon's own next one. */
+static void ask_sheet(const char *socket_path)
+{
+	struct control *control;
+	json_t *row;
+
+	if (control_open(&control, socket_path))
+		return;
+	if (!control_request(control, "tune", NULL))
+		while (control_next(control, &row) == 1)
+			json_decref(row);
+	control_close(control);
 }
 
 /* The last records and held sockets may still be on their way to an end. */
@@ -206,6 +220,7 @@ int run_with_report(const struct cli *cli, const char *tag, char **argv)
 
 	if (!started)
 		return status;
+	ask_sheet(cli->socket);
 	report = ask_until_settled(cli->socket, tag, why, sizeof(why));
 	if (report) {
 		say_closes(report);

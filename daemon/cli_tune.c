@@ -102,7 +102,8 @@ static void print_mode(const json_t *tune, unsigned int columns)
 
 	if (!strcmp(text_at(tune, "mode"), "apply"))
 		snprintf(words, sizeof(words),
-			 "mode apply: closeside sets sysctls itself, each at most every %s",
+			 "mode apply: closeside sets sysctls itself, each at most every %s, and "
+			 "every 3s while connections are dropped",
 			 table_age_ms(cooldown, cooldown_text, sizeof(cooldown_text)));
 	else
 		snprintf(words, sizeof(words),

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The end of a round: who the processes are now, and the rows as plain facts. */
-#include "daemon/doctor_gather.h"
+#include "daemon/gather.h"
 
-#include "daemon/doctor_rows.h"
+#include "daemon/gather_rows.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
 #include "daemon/client.h"
 #include "daemon/descriptors.h"
 #include "daemon/doctor.h"
-#include "daemon/doctor_gather.h"
+#include "daemon/gather.h"
 #include "daemon/loop.h"
 #include "daemon/sysctl.h"
 #include "daemon/vitals.h"

@@ -228,7 +228,7 @@ static enum journal_state take_damaged(const char *path, const char *boot,
 			  path);
 		return JOURNAL_UNUSABLE;
 	}
-	log_error("%s: it is damaged; %zu of its lines are intact and used%s", path, journal->count,
+	log_error("%s: it is damaged; what is intact is used (%zu sysctls)%s", path, journal->count,
 		  aside ? "; put aside as it was, with .damaged to its name" : "");
 	return JOURNAL_DAMAGED;
 }

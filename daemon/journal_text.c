@@ -132,7 +132,9 @@ struct journal_entry *journal_add(struct journal *journal, const struct journal_
 
 void journal_remove(struct journal *journal, struct journal_entry *entry)
 {
-	*entry = journal->entry[--journal->count];
+	const struct journal_entry *end = journal->entry + journal->count--;
+
+	memmove(entry, entry + 1, (size_t)((const char *)end - (const char *)(entry + 1)));
 }
 
 /* The next line of [*text, end), as a string in line, and *text after it. False: there is no line

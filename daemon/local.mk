@@ -25,16 +25,16 @@ libdaemon_la_SOURCES = \
 	daemon/descriptors.c daemon/descriptors.h \
 	daemon/doctor.c daemon/doctor.h \
 	daemon/doctor_facts.c \
-	daemon/doctor_gather.c daemon/doctor_gather.h \
 	daemon/doctor_limits.c \
 	daemon/doctor_queues.c \
-	daemon/doctor_rows.c daemon/doctor_rows.h \
 	daemon/doctor_run.c daemon/doctor_run.h \
 	daemon/doctor_words.c daemon/doctor_words.h \
 	daemon/ending.c daemon/ending.h \
 	daemon/follow.c daemon/follow.h \
 	daemon/filter_conn.c daemon/filter_conn.h \
 	daemon/freed.c daemon/freed.h \
+	daemon/gather.c daemon/gather.h \
+	daemon/gather_rows.c daemon/gather_rows.h \
 	daemon/guardian.c daemon/guardian.h \
 	daemon/held.c daemon/held.h \
 	daemon/ignored.c daemon/ignored.h \
@@ -74,6 +74,7 @@ libdaemon_la_SOURCES = \
 	daemon/sysctld.c daemon/sysctld.h \
 	daemon/tally.c daemon/tally.h \
 	daemon/tune.c daemon/tune.h \
+	daemon/tune_changes.c daemon/tune_changes.h \
 	daemon/tune_command.c daemon/tune_command.h \
 	daemon/tune_listeners.c daemon/tune_listeners.h \
 	daemon/tune_reply.c daemon/tune_reply.h \

@@ -7,6 +7,11 @@
  *     pulse     the heartbeat in shared memory
  *     listen    the two listening sockets
  *     opener    opens other network namespaces for the loop
+ *     setter    writes sysctls for the loop, and puts them back
+ *       setter_write    one sysctl: looked at, journalled, written, read back
+ *       journal         what they were, on the disk before they are written
+ *       sysctld         which of them sysctl.d names: the admin's
+ *       spaces          the network namespaces that it was sent to
  *     notify    what systemd is told
  *   loop        the process that does the work: a libevent base, and on it
  *     page      SOCKET.policy, what every shim reads
@@ -35,7 +40,7 @@
  *       kernel    sock_diag
  *     tally     the books
  *     doctor    what is wrong: judged, pure
- *       doctor_gather   the facts, of the model
+ *       gather   the facts, of the model
  *       probe           and of what the kernel counts
  *       vitals          the latter over time
  *       cuts            closes that cut an answer short

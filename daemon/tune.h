@@ -16,11 +16,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct client;
+struct changes;
 struct gather;
 struct ignored;
 struct loop;
-struct setter_answer;
 struct tune;
 
 /* After follow_new(). setter: the loop's end of the setter's channel; -1: none. NULL: no memory. */
@@ -45,30 +44,9 @@ const char *tune_worst(const struct tune *tune, uint16_t tag);
 struct gather *tune_gather_new(struct tune *tune, uint64_t now_ms);
 void tune_gathered(struct tune *tune, struct gather *gather);
 
-/* What is told of a change: outcome, and what the value was and is. */
-struct tune_change {
-	char id[BALANCE_ID];
-	unsigned int space;
-	const char *name; /* the sysctl's, or NULL: a listener's backlog */
-	struct sysctl_value from, to;
-	const char *outcome; /* "done"; or why not */
-	int error;	     /* errno behind it */
-};
-
-/* Who waits for changes that he has asked for; count is how many are still to come. */
-struct tune_wait {
-	void (*changed)(struct tune_wait *wait, const struct tune_change *change);
-	void *arg;
-	unsigned int count;
-};
-
-/* Begins a change, whole at once; wait may be NULL. Told at once if it cannot be. */
-void tune_apply(struct tune *tune, const struct balance_advice *advice, struct tune_wait *wait);
-/* Puts back all that is ours. */
-void tune_revert(struct tune *tune, struct tune_wait *wait);
 /* It is nobody else's any more. */
 void tune_resume(struct tune *tune, enum sysctl key);
-/* The waiter has gone. */
-void tune_leave(struct tune *tune, struct tune_wait *wait);
+/* What is under way. */
+struct changes *tune_changes(struct tune *tune);
 
 #endif

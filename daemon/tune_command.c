@@ -3,12 +3,13 @@
 
 #include "daemon/client.h"
 #include "daemon/descriptors.h"
-#include "daemon/doctor_gather.h"
+#include "daemon/gather.h"
 #include "daemon/follow.h"
 #include "daemon/ignored.h"
 #include "daemon/loop.h"
 #include "daemon/netns.h"
 #include "daemon/tune.h"
+#include "daemon/tune_changes.h"
 #include "daemon/tune_reply.h"
 #include "daemon/vitals.h"
 
@@ -40,7 +41,7 @@ static void leave(struct client *client)
 	if (round->walking_procs)
 		proc_walk_end(conns_procs(loop->conns), &client->procs);
 	gather_free(round->gather);
-	tune_leave(loop->tune, &round->wait);
+	changes_leave(tune_changes(loop->tune), &round->wait);
 	free(round);
 	client->work = NULL;
 	client->leave = NULL;
@@ -236,7 +237,8 @@ static void apply(struct client *client, struct round *round, const struct balan
 		if (!is_wanted(client, round, sheet, &sheet->advice[i]))
 			continue;
 		found = true;
-		tune_apply(client->loop->tune, &sheet->advice[i], &round->wait);
+		changes_apply(tune_changes(client->loop->tune), sheet, &sheet->advice[i],
+			      &round->wait);
 	}
 	round->wait.count--;
 	if (!found && *round->id)
@@ -271,7 +273,7 @@ void tune_revert_begin(struct client *client, const json_t *request)
 	if (!round)
 		return;
 	expect_changes(round);
-	tune_revert(client->loop->tune, &round->wait);
+	changes_revert(tune_changes(client->loop->tune), &round->wait);
 	round->wait.count--;
 	end_if_all(round);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/tune_listeners.h"
 
-#include "daemon/doctor_rows.h"
+#include "daemon/gather_rows.h"
 #include "daemon/follow.h"
 #include "daemon/loop.h"
 #include "daemon/netns.h"

@@ -4,6 +4,7 @@
 #define DAEMON_TUNE_REPLY_H
 
 #include "daemon/tune.h"
+#include "daemon/tune_changes.h"
 
 #include <jansson.h>
 

@@ -123,6 +123,7 @@ run()
 }
 
 # run_by_environment ARGUMENT...: the same, and nothing says which socket
+# shellcheck disable=SC2034 # they are for the tests
 run_by_environment()
 {
 	status=0

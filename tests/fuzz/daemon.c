@@ -336,6 +336,8 @@ void fuzz_loop_free(struct loop *loop)
 	retire_free(loop->retire);
 	kernel_close(loop->kernel);
 	doctor_watch_free(loop->doctor);
+	vitals_free(loop->vitals);
+	probe_free(loop->probe);
 	conns_free(loop->conns);
 	patience_free(loop->patience);
 	users_free(loop->users);

@@ -11,7 +11,7 @@ UNIT_TESTS += \
 	tests/unit/test_conn \
 	tests/unit/test_custody_judge \
 	tests/unit/test_doctor \
-	tests/unit/test_doctor_gather \
+	tests/unit/test_gather \
 	tests/unit/test_endpoint \
 	tests/unit/test_explain \
 	tests/unit/test_filter \
@@ -19,6 +19,7 @@ UNIT_TESTS += \
 	tests/unit/test_glob \
 	tests/unit/test_grid \
 	tests/unit/test_holders \
+	tests/unit/test_journal \
 	tests/unit/test_parse \
 	tests/unit/test_patience \
 	tests/unit/test_policy \
@@ -30,7 +31,10 @@ UNIT_TESTS += \
 	tests/unit/test_shim \
 	tests/unit/test_slots \
 	tests/unit/test_survey \
+	tests/unit/test_setter \
+	tests/unit/test_setter_kill \
 	tests/unit/test_sysctl \
+	tests/unit/test_sysctld \
 	tests/unit/test_tally \
 	tests/unit/test_tcp_state \
 	tests/unit/test_top \
@@ -40,6 +44,8 @@ UNIT_TESTS += \
 endif
 
 check_PROGRAMS += $(UNIT_TESTS)
+
+SETTER_WORLD = tests/unit/setter_world.c tests/unit/setter_world.h
 
 # The shim's tables are linked in: in a preloaded library no sanitizer sees the threads.
 tests_unit_test_churn_SOURCES = tests/unit/test_churn.c tests/bench/churn_hist.c tests/bench/churn_plan.c
@@ -52,6 +58,8 @@ tests_unit_test_shim_SOURCES = tests/unit/test_shim.c $(libcloseside_la_SOURCES)
 shim_linked_in = -Wl,--export-dynamic-symbol=libcloseside_first
 tests_unit_test_races_LDFLAGS = $(shim_linked_in)
 tests_unit_test_shim_LDFLAGS = $(shim_linked_in)
+tests_unit_test_setter_SOURCES = tests/unit/test_setter.c $(SETTER_WORLD)
+tests_unit_test_setter_kill_SOURCES = tests/unit/test_setter_kill.c $(SETTER_WORLD)
 tests_unit_test_slots_SOURCES = tests/unit/test_slots.c shim/slots.c
 
 EXTRA_DIST += tests/unit/unit.h tests/unit/unit_netns.h

@@ -118,6 +118,17 @@ agrees private a b
 is '0 20' "$(after private.log 'first closer: us') $(after private.log ', peer')" \
 	"private daemon: it steers and counts as well"
 
+# --- what came near its limit meanwhile: 25 of 40 ports ---
+check "nothing came near a limit: nothing is said" eval '! grep -h "near its limit" "$dir"/*.log'
+in_ns a sysctl -q -w net.ipv4.ip_local_port_range='40000 40039' net.ipv4.tcp_tw_reuse=0
+actor_serve near 8006 line "send:$body" eof close
+in_ns a "$closeside" run -s "$dir/a.socket" --report -- \
+	"${actor[@]}" connect "$A4" 8006 25 text:hello "recv:$body" close \
+	>"$dir/near.out" 2>"$dir/near.log"
+check "ports that were nearly all taken are said" \
+	grep -qE "near its limit, or over it: .*$A4:8006.* of 40 are taken" "$dir/near.log"
+note "$(grep ^closeside: "$dir/near.log")"
+
 # --- the command's own status, and none to report ---
 in_ns a "$closeside" run -s "$dir/a.socket" --report -- sh -c 'exit 7' 2>"$dir/none.log"
 is 7 $? "it exits as the command does"

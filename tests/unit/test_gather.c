@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* From connections of the model to the doctor's facts. */
-#include "daemon/doctor_gather.h"
+#include "daemon/gather.h"
 
 #include "daemon/descriptors.h"
 #include "daemon/kernel.h"
@@ -517,5 +517,5 @@ int main(void)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		tests[i] = unit_row(rows[i].name, row_holds, &rows[i]);
 	memcpy(tests + ARRAY_SIZE(rows), fixed, sizeof(fixed));
-	return cmocka_run_group_tests_name("doctor_gather", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("gather", tests, NULL, NULL);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/doctor_gather.h"
+#include "daemon/gather.h"
 
-#include "daemon/doctor_rows.h"
+#include "daemon/gather_rows.h"
 #include "daemon/tally.h"
 
 #include "common/tcp_state.h"

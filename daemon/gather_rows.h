@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The rows of a round of the doctor, which doctor_gather.c fills from connections, and
- * doctor_facts.c makes facts of. */
-#ifndef DAEMON_DOCTOR_ROWS_H
-#define DAEMON_DOCTOR_ROWS_H
+/* The rows of a round, which gather.c fills from connections; doctor_facts.c makes the doctor's
+ * facts of them, tune_listeners.c the tuner's samples. */
+#ifndef DAEMON_GATHER_ROWS_H
+#define DAEMON_GATHER_ROWS_H
 
-#include "daemon/doctor_gather.h"
+#include "daemon/gather.h"
 
 #include <uthash.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/doctor_rows.h"
+#include "daemon/gather_rows.h"
 
 #include <stdio.h>
 #include <stdlib.h>

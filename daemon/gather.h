@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The doctor's facts, gathered from the model connection by connection: by process, program,
- * listener and destination. Of what may be as many as there are connections only what is frequent
- * is kept. */
-#ifndef DAEMON_DOCTOR_GATHER_H
-#define DAEMON_DOCTOR_GATHER_H
+/* What the doctor and the tuner want to know, gathered from the model connection by connection: by
+ * process, program, listener and destination. Of what may be as many as there are connections only
+ * what is frequent is kept. */
+#ifndef DAEMON_GATHER_H
+#define DAEMON_GATHER_H
 
 #include "daemon/config.h"
 #include "daemon/conn.h"
