@@ -70,6 +70,7 @@ churn_load fill 8001 "$limit" 1 --close peer "${sources[@]}"
 churn_load load 8001 "$rate" "$(by_length 60 240)" --close peer "${sources[@]}"
 check "TIME_WAITs are dropped" wait_for 60 counter_least a TCPTimeWaitOverflow $((before + 1))
 check "time-wait-buckets: who makes them is named" wait_for 30 sheet_has a time-wait-buckets '.program == "churn"'
+cp "$dir/sheet.jsonl" "$dir/advised.jsonl"
 is time-wait-buckets "$(in_want | head -n1)" "time-wait-buckets: comes first"
 note "$(told time-wait-buckets)"
 check "a policy comes before the limit" grep -qE '^close-first tw-buckets' \
@@ -95,4 +96,16 @@ is 0 "$(grep -oE '[0-9]{3,} (to|>|->) [0-9]{3,}' "$dir/changes" |
 check "tune revert" revert a
 is "$limit" "$(setting a $key)" "tune revert puts it back"
 stop load INT
+
+# --- the gentler lever: whose clients close, has no TIME_WAITs ---
+in_ns a ss -K -Htan state time-wait >/dev/null
+cp "$dir/advised.jsonl" "$dir/sheet.jsonl"
+paste a time-wait-buckets/close-first
+handed=$(ctl a status records.hand-over)
+churn_load polite 8001 200 "$(by_length 5 60)" "${sources[@]}"
+churn_done polite 90
+is 0 "$(churn_of polite .failed)" "with close-first = peer every connection is served"
+at_most 100 "$(time_waits)" "and hardly a TIME_WAIT stays"
+at_least $((handed + 1)) "$(ctl a status records.hand-over)" "closes were handed over"
+note "$(time_waits) TIME_WAITs; $(($(ctl a status records.hand-over) - handed)) closes were handed over"
 finish

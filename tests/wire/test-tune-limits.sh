@@ -26,12 +26,12 @@ wants_not() {
 	sheet a && [ -s "$dir/sheet.jsonl" ] && [ -z "$(id_of "$1")" ]
 }
 
-# --- descriptors: one and a half times as many connections as there may be ---
+# --- descriptors: a quarter more connections than there may be ---
 limit=$(by_length 100 1024)
 steer a
 start_listening a web 8001 prlimit "--nofile=$limit:$((limit * 4))" "${STEER[@]}" "$churn" -l "$A4:8001"
 plain
-churn_load many 8001 "$limit" 2 --close never --stay 600 --timeout 600
+churn_load many 8001 $((limit * 5 / 8)) 2 --close never --stay 600 --timeout 600
 check "descriptors: wanting" wait_for 60 wants descriptors
 id=$(id_of descriptors)
 note "$(told "$id")"
@@ -45,7 +45,7 @@ is 1 $? "descriptors: tune apply says so"
 open_of() {
 	find "/proc/${pid_of[web]}/fd" -mindepth 1 2>/dev/null | wc -l
 }
-at_most "$limit" "$(open_of)" "descriptors: the process has no more"
+at_most $((limit + 1)) "$(open_of)" "descriptors: the process has no more"
 is 1 "$(advice "$id/nofile" '.lines[]' | grep -cE '^prlimit ')" "descriptors: a line for the process as it runs"
 check "descriptors: and one for the next" grep -qE 'LimitNOFILE|ulimit|limits.conf' <<<"$(advice "$id/nofile" '.lines[]')"
 advice "$id/nofile" '.lines[]' | grep -E '^prlimit ' >"$dir/paste"

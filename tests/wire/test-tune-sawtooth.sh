@@ -21,15 +21,16 @@ tune_start a <<<"tune {
 	cooldown = ${cooldown}s
 }"
 churn_serve maker 8001 --close us
-churn_serve slow 8002 --backlog 32 --accept-every 100
+churn_serve slow 8002 --backlog 32 --accept-every 100 --close us
 
-# sample: "ms tw-buckets somaxconn backlog TCPTimeWaitOverflow+ListenOverflows"
+# Lines of: ms tw-buckets somaxconn backlog TCPTimeWaitOverflow ListenOverflows
 cat >"$dir/sample.sh" <<'END'
 while sleep 0.25; do
 	t=${EPOCHREALTIME/./}
 	echo $((t / 1000)) "$(cat /proc/sys/net/ipv4/tcp_max_tw_buckets)" "$(cat /proc/sys/net/core/somaxconn)" \
 		"$(ss -Htln 'sport = :8002' | awk '{ print $3 }')" \
-		"$(nstat -asz TcpExtTCPTimeWaitOverflow TcpExtListenOverflows | awk '/^Tcp/ { print $2 }' | xargs)"
+		"$(nstat -asz TcpExtTCPTimeWaitOverflow TcpExtListenOverflows |
+			awk '/TimeWait/ { t = $2 } /Listen/ { l = $2 } END { print t, l }')"
 done
 END
 start a sample bash "$dir/sample.sh"
