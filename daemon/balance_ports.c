@@ -10,6 +10,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define TIME_WAIT_S 60.0   /* TCP_TIMEWAIT_LEN */
 #define SINGLY_TARGET 0.95 /* of the range, where the search steps by one */
@@ -205,12 +206,27 @@ static void advise_local_ports(struct assessing *a, const struct port_facts *fac
 	say_sustained(advice, facts);
 }
 
+/* Which addresses, is not known here: the line is for an editor, not for a shell. */
+static void comment_out(struct balance_advice *advice, unsigned int from)
+{
+	for (unsigned int i = from; i < advice->line_count; i++) {
+		char *line = advice->line[i];
+		size_t len = strlen(line);
+
+		if (strncmp(line, "echo ", 5) != 0 || len + 3 > BALANCE_TEXT)
+			continue;
+		memmove(line + 2, line, len + 1);
+		memcpy(line, "# ", 2);
+	}
+}
+
 static void advise_source(struct assessing *a, const struct port_facts *facts)
 {
 	double each = facts->capacity * 0.5 / facts->hold_s;
 	double many = each > 0 ? ceil(facts->ports->rate_s / each) : 0;
 	unsigned int addresses = many <= SOURCES_MOST ? (unsigned int)many : 0;
-	char local[ENDPOINT_TEXT_MAX], remote[ENDPOINT_TEXT_MAX];
+	char local[ENDPOINT_TEXT_MAX], keys[ENDPOINT_TEXT_MAX + 40];
+	const char *quote = facts->ports->local.family == AF_INET ? "" : "\"";
 	struct balance_advice *advice;
 
 	if (addresses < 2)
@@ -220,21 +236,15 @@ static void advise_source(struct assessing *a, const struct port_facts *facts)
 		return;
 	advice->sustains_s = addresses * each;
 	endpoint_format_addr(&facts->ports->local, local, sizeof(local));
+	snprintf(keys, sizeof(keys), "source = {%s%s%s, ...}", quote, local, quote);
 	advice_title(advice, "connect from %u addresses by turns, this one and %u more", addresses,
 		     addresses - 1);
 	advice_cost(advice, "each address has to be ours, and known to the peer's firewall");
-	/* Which, is not known here: nothing of it can be pasted as it is. */
-	advice_line(advice, "# ip address add ADDRESS dev DEVICE: %u more, and name all %u in the",
-		    addresses - 1, addresses);
-	if (*facts->ports->who.policy)
-		advice_line(advice, "# policy %s: source = {\"%s\", ...}", facts->ports->who.policy,
-			    local);
-	else
-		advice_line(advice,
-			    "# policy for remote = \"%s\"  remote-port = %u: source = {\"%s\", "
-			    "...}",
-			    endpoint_format_addr(&facts->ports->remote, remote, sizeof(remote)),
-			    (unsigned)facts->ports->remote.port, local);
+	advice_line(advice,
+		    "# ip address add ADDRESS dev DEVICE: %u more, and name all in the policy",
+		    addresses - 1);
+	advice_policy(a, advice, &facts->ports->who, false, &facts->ports->remote, keys);
+	comment_out(advice, 0);
 	say_sustained(advice, facts);
 }
 

@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #define PORTS "ports/10.77.0.2-10.77.0.1:80"
@@ -130,6 +131,88 @@ static void levers_for_ports(void **state)
 	assert_string_equal(with->id, PORTS "/local-ports");
 	assert_true(has_line(with, "local-ports = 1024-65535"));
 	assert_ptr_equal(&kernel.sheet.advice[with->with], advice);
+}
+
+/* A range of ports under a load, second by second: what a lever makes of it. */
+struct range {
+	double ports, hold_s;
+	bool singly;
+};
+
+static void pull(struct range *range, const struct balance_advice *advice)
+{
+	unsigned int lo, hi;
+
+	switch (advice->lever) {
+	case LEVER_TIME_WAIT:
+		range->hold_s = 0;
+		break;
+	case LEVER_CLOSE_FIRST:
+		range->hold_s = 0.5;
+		break;
+	case LEVER_TW_REUSE:
+		range->hold_s = 1;
+		break;
+	case LEVER_PORT_RANGE:
+		range->ports = (double)(advice->best.number[1] - advice->best.number[0] + 1);
+		break;
+	case LEVER_LOCAL_PORTS:
+		range->singly = true;
+		assert_int_equal(sscanf(strstr(advice->line[0], "local-ports = "),
+					"local-ports = %u-%u", &lo, &hi),
+				 2);
+		assert_true(hi - lo + 1 <= range->ports || advice->with >= 0);
+		break;
+	case LEVER_SOURCE:
+		assert_int_equal(sscanf(advice->title, "connect from %u", &lo), 1);
+		range->ports *= lo;
+		break;
+	default:
+		fail_msg("%s is no lever for ports", advice->id);
+	}
+}
+
+/* Two minutes at this rate: nothing fails, and connect() does not get slow. */
+static bool sustains(const struct range *range, int rate)
+{
+	double taken = 0, most = range->singly ? range->ports : range->ports / 2;
+
+	for (int tenth = 0; tenth < 1200; tenth++) {
+		taken += rate / 10.0;
+		if (tenth >= range->hold_s * 10)
+			taken -= rate / 10.0;
+		if (taken > most)
+			return false;
+	}
+	return true;
+}
+
+static void what_is_proposed_sustains_the_rate(void **state)
+{
+	static const int rates[] = {240, 300, 440, 460, 530, 600, 1000, 1020, 1060, 3000, 13000};
+	unsigned int tried = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
+		assert_false(sustains(&(struct range){28232, 60, false}, rates[i]));
+		kernel_connect(&kernel, (uint32_t)(15000 + rates[i]), rates[i]);
+		kernel_assess(&kernel);
+		assert_true(kernel.sheet.advice_count >= 3);
+		for (unsigned int j = 0; j < kernel.sheet.advice_count; j++) {
+			const struct balance_advice *advice = &kernel.sheet.advice[j];
+			struct range range = {28232, 60, false};
+
+			assert_true(advice->enough);
+			pull(&range, advice);
+			if (advice->with >= 0) {
+				assert_false(sustains(&range, rates[i]));
+				pull(&range, &kernel.sheet.advice[advice->with]);
+			}
+			assert_true(sustains(&range, rates[i]));
+			tried++;
+		}
+	}
+	assert_true(tried >= 40);
 }
 
 static void a_lever_that_is_not_enough_is_not_proposed(void **state)
@@ -542,6 +625,7 @@ int main(void)
 		TEST(what_is_given_back_counts),
 		TEST(prediction_and_load_agree),
 		TEST(levers_for_ports),
+		TEST(what_is_proposed_sustains_the_rate),
 		TEST(a_lever_that_is_not_enough_is_not_proposed),
 		TEST(reuse_needs_timestamps_and_takes_a_second),
 		TEST(policies_are_known),
