@@ -73,6 +73,8 @@ void entry_judge(struct balance_entry *entry)
 {
 	double most = entry->target * (double)entry->capacity;
 
+	if (entry->used >= entry->capacity)
+		entry->exhausted_ms = 0;
 	entry->level = BALANCE_FINE;
 	if ((double)entry->peak >= most || (double)entry->need > most || is_soon(entry->slow_ms) ||
 	    is_soon(entry->exhausted_ms))

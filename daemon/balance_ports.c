@@ -83,7 +83,7 @@ static void say(struct balance_entry *entry, const struct port_facts *facts)
 		    endpoint_format(&ports->remote, remote, sizeof(remote)),
 		    number_text(entry->used), number_text(entry->capacity), who_text(&ports->who));
 	entry_evidence(entry, "%s a second are taken, each for %.3g s: that needs %s",
-		       number_text((uint64_t)ports->rate_s), facts->hold_s,
+		       number_text((uint64_t)(ports->rate_s + 0.5)), facts->hold_s,
 		       number_text(entry->need));
 	entry_evidence(entry,
 		       "%s are in TIME_WAIT, which nothing but a policy or tcp_tw_reuse makes "
@@ -130,7 +130,7 @@ static void say_sustained(struct balance_advice *advice, const struct port_facts
 		return;
 	advice_effect(advice, "sustains %s connections a second; %s are offered",
 		      number_text((uint64_t)advice->sustains_s),
-		      number_text((uint64_t)facts->ports->rate_s));
+		      number_text((uint64_t)(facts->ports->rate_s + 0.5)));
 }
 
 static void advise_time_wait(struct assessing *a, const struct port_facts *facts)

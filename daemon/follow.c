@@ -714,7 +714,7 @@ void follow_tick(struct follow *follow, uint64_t now_ms)
 
 uint64_t follow_age_ms(const struct follow *follow, uint64_t now_ms)
 {
-	return follow->first ? 0 : now_ms - follow->ended_ms;
+	return !follow || follow->first ? 0 : now_ms - follow->ended_ms;
 }
 
 void follow_costs(const struct follow *follow, struct follow_costs *costs)
@@ -787,5 +787,6 @@ void follow_free(struct follow *follow)
 
 struct netns *follow_netns(const struct follow *follow, unsigned int index)
 {
-	return index < NETNS_MAX && !follow->all[index].gone ? follow->all[index].ns : NULL;
+	return follow && index < NETNS_MAX && !follow->all[index].gone ? follow->all[index].ns
+								       : NULL;
 }

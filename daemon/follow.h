@@ -57,7 +57,7 @@ void follow_refresh(struct follow *follow, struct follow_waiter *waiter);
 void follow_forget(struct follow *follow, struct follow_waiter *waiter);
 
 /* A network namespace that is followed, below LIMIT_NAMESPACES, or NULL: until the next event. 0 is
- * our own. */
+ * our own. Of no follow there is none. */
 struct netns *follow_netns(const struct follow *follow, unsigned int index);
 
 /* How old what the kernel said of all live sockets is, ms. */

@@ -223,7 +223,7 @@ static void tell_manager(struct guardian *guardian)
 		guardian->seen_reloads = reloads;
 		notify_send("READY=1");
 	}
-	if (every && now - guardian->petted_ms >= every / 3) {
+	if (guardian->said_ready && every && now - guardian->petted_ms >= every / 3) {
 		notify_send("WATCHDOG=1");
 		guardian->petted_ms = now;
 	}

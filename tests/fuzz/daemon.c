@@ -14,6 +14,7 @@
 #include "daemon/session.h"
 #include "daemon/sock.h"
 #include "daemon/tally.h"
+#include "daemon/tune.h"
 #include "daemon/user.h"
 #include "daemon/vitals.h"
 
@@ -277,6 +278,8 @@ struct loop *fuzz_loop_new(void)
 	loop.doctor = doctor_watch_new(loop.conns, loop.probe, loop.vitals);
 	fuzz_check(loop.doctor != NULL);
 	make_services(&loop);
+	loop.tune = tune_new(&loop, -1);
+	fuzz_check(loop.tune != NULL);
 	book_name_policy(loop.book, policy_id("web"), "web");
 	snprintf(path, sizeof(path), "%s%s", socket_path, WIRE_POLICY_SUFFIX);
 	loop.page = page_new(path, loop.config->rules, loop.config->rule_count, true);
@@ -304,6 +307,7 @@ void fuzz_turn(struct loop *loop)
 	closer_check(loop->closer, wire_now_ms(), on_blocked, loop);
 	users_tick(loop->users, wire_now_ms());
 	doctor_watch_tick(loop->doctor, wire_now_ms());
+	tune_tick(loop->tune, wire_now_ms());
 }
 
 /* What each policy, and each tag, has add up to what all have. */
@@ -335,6 +339,7 @@ void fuzz_loop_free(struct loop *loop)
 	closer_free(loop->closer, 10000);
 	retire_free(loop->retire);
 	kernel_close(loop->kernel);
+	tune_free(loop->tune);
 	doctor_watch_free(loop->doctor);
 	vitals_free(loop->vitals);
 	probe_free(loop->probe);

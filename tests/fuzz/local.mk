@@ -5,6 +5,7 @@ FUZZ_TESTS += \
 	tests/fuzz/fuzz_config \
 	tests/fuzz/fuzz_control \
 	tests/fuzz/fuzz_filter \
+	tests/fuzz/fuzz_journal \
 	tests/fuzz/fuzz_options \
 	tests/fuzz/fuzz_page \
 	tests/fuzz/fuzz_parse \
@@ -36,6 +37,10 @@ tests_fuzz_fuzz_filter_SOURCES = tests/fuzz/fuzz_filter.c $(FUZZ_COMMON)
 tests_fuzz_fuzz_filter_LDFLAGS = $(LIBFUZZER)
 tests_fuzz_fuzz_filter_LDADD = libdaemon.la
 
+tests_fuzz_fuzz_journal_SOURCES = tests/fuzz/fuzz_journal.c $(FUZZ_COMMON)
+tests_fuzz_fuzz_journal_LDFLAGS = $(LIBFUZZER)
+tests_fuzz_fuzz_journal_LDADD = libdaemon.la
+
 tests_fuzz_fuzz_options_SOURCES = tests/fuzz/fuzz_options.c shim/rules.c shim/clock.c $(FUZZ_COMMON)
 tests_fuzz_fuzz_options_LDFLAGS = $(LIBFUZZER)
 tests_fuzz_fuzz_options_LDADD = libcommon.la
@@ -59,6 +64,7 @@ tests_fuzz_fuzz_session_LDADD = libdaemon.la
 
 EXTRA_DIST += tests/fuzz/replay.c tests/fuzz/run.sh tests/fuzz/seeds \
 	tests/fuzz/config.dict tests/fuzz/control.dict tests/fuzz/filter.dict \
+	tests/fuzz/journal.dict \
 	tests/fuzz/options.dict
 
 # FUZZ_SECONDS for each target; FUZZ_TARGETS="config filter" for these only.

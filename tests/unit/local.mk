@@ -32,7 +32,9 @@ UNIT_TESTS += \
 	tests/unit/test_slots \
 	tests/unit/test_survey \
 	tests/unit/test_setter \
+	tests/unit/test_setter_faults \
 	tests/unit/test_setter_kill \
+	tests/unit/test_setter_spaces \
 	tests/unit/test_sysctl \
 	tests/unit/test_sysctld \
 	tests/unit/test_tally \
@@ -59,6 +61,8 @@ shim_linked_in = -Wl,--export-dynamic-symbol=libcloseside_first
 tests_unit_test_races_LDFLAGS = $(shim_linked_in)
 tests_unit_test_shim_LDFLAGS = $(shim_linked_in)
 tests_unit_test_setter_SOURCES = tests/unit/test_setter.c $(SETTER_WORLD)
+tests_unit_test_setter_faults_SOURCES = tests/unit/test_setter_faults.c $(SETTER_WORLD)
+tests_unit_test_setter_spaces_SOURCES = tests/unit/test_setter_spaces.c $(SETTER_WORLD)
 tests_unit_test_setter_kill_SOURCES = tests/unit/test_setter_kill.c $(SETTER_WORLD)
 tests_unit_test_slots_SOURCES = tests/unit/test_slots.c shim/slots.c
 

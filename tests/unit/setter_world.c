@@ -35,6 +35,8 @@ const struct world_key world_keys[WORLD_KEYS] = {
 char world_folder[] = "/tmp/closeside-setter.XXXXXX", world_journal[PATH_MAX];
 static struct sysctl_value *orphans; /* shared with what is forked */
 static int folders[SYSCTL_FOLDERS];
+static bool is_open;
+struct world here;
 
 /* --- the place -------------------------------------------------------------------------------- */
 
@@ -100,19 +102,27 @@ bool world_open(void)
 		return false;
 	snprintf(world_journal, sizeof(world_journal), "%s/journal", world_folder);
 	sysctl_open_folders(folders);
+	is_open = true;
 	return true;
 }
 
-void world_close(void)
+void world_need(void)
+{
+	if (!is_open)
+		unit_skip("no network and mount namespaces of its own");
+}
+
+int world_close(int status)
 {
 	static const char *const suffixes[] = {"", ".new", ".damaged"};
 	char path[PATH_MAX + 16];
 
-	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
+	for (size_t i = 0; is_open && i < ARRAY_SIZE(suffixes); i++) {
 		snprintf(path, sizeof(path), "%s%s", world_journal, suffixes[i]);
 		unlink(path);
 	}
 	rmdir(world_folder);
+	return status;
 }
 
 void world_reset(void)
@@ -219,6 +229,48 @@ unsigned int world_walk(struct world *world, enum setter_op op, struct setter_an
 	}
 	assert_false(setter_take(world->fd, &answer));
 	return count;
+}
+
+/* --- tests with one --------------------------------------------------------------------------- */
+
+int world_begin(void **state)
+{
+	(void)state;
+	if (!is_open)
+		return 0;
+	world_reset();
+	here = world_start();
+	return 0;
+}
+
+int world_end(void **state)
+{
+	(void)state;
+	if (is_open)
+		world_stop(&here, true);
+	return 0;
+}
+
+struct setter_answer write_number(enum sysctl key, int64_t number)
+{
+	struct sysctl_value value = sysctl_number(number);
+
+	return world_write(&here, key, &value);
+}
+
+void assert_number(struct sysctl_value value, int64_t number)
+{
+	assert_int_equal(value.count, 1);
+	assert_int_equal(value.number[0], number);
+}
+
+void world_put_text(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	fputs(text, file);
+	assert_int_equal(fclose(file), 0);
 }
 
 /* --- another namespace ------------------------------------------------------------------------ */

@@ -29,9 +29,11 @@ struct world_values {
 	struct sysctl_value value[SYSCTL_COUNT];
 };
 
-/* false: nothing of it can be had here. */
+/* false: nothing of it can be had here; then world_need() skips the test that calls it. */
 bool world_open(void);
-void world_close(void);
+void world_need(void);
+/* Returns status. */
+int world_close(int status);
 /* All keys are as at first, no journal is there, and the seam is as it should be. */
 void world_reset(void);
 
@@ -57,6 +59,16 @@ struct setter_answer world_revert(struct world *world, enum sysctl key);
 /* All of them; returns how many answers came before the last. */
 unsigned int world_walk(struct world *world, enum setter_op op, struct setter_answer *answers,
 			unsigned int max);
+
+/* For tests with one setter. */
+extern struct world here;
+int world_begin(void **state);
+int world_end(void **state);
+#define WORLD_TEST(f) cmocka_unit_test_setup_teardown(f, world_begin, world_end)
+
+struct setter_answer write_number(enum sysctl key, int64_t number);
+void assert_number(struct sysctl_value value, int64_t number);
+void world_put_text(const char *path, const char *text);
 
 /* A process in a network namespace of its own. */
 struct neighbour {

@@ -362,6 +362,10 @@ static void descriptors_and_memory(void **state)
 	kernel_assess(&kernel);
 	assert_true(has_line(kernel_advice(&kernel, "descriptors/77/nofile"),
 			     "prlimit --pid 77 --nofile=2048:4096"));
+	assert_int_equal(kernel_entry(&kernel, "descriptors/77")->exhausted_ms, -1);
+	kernel.process.used = 1024; /* none is left: now */
+	kernel_assess(&kernel);
+	assert_int_equal(kernel_entry(&kernel, "descriptors/77")->exhausted_ms, 0);
 	kernel.space.key[SYSCTL_MEMORY_PAGES].now = pages;
 	kernel.inputs.memory_pages = 160;
 	kernel_assess(&kernel);

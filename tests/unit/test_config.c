@@ -123,8 +123,7 @@ static void errors_leave_nothing_behind(void **state)
 		"group = \"${HOME",
 		"policy a { program = \"\\777\" }",
 		"tune { mode = apply bound net.core.somaxconn { min = 5",
-		"tune { bound net.core.somaxconn { min = 5 } bound net.core.somaxconn { min = 6 } "
-		"}",
+		"tune { bound net.core.somaxconn { min = 5 min = 6 } }",
 		"tune { mode = x }",
 	};
 	char error[CONFIG_ERROR_MAX];

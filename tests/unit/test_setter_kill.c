@@ -13,7 +13,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static bool have_world;
 static unsigned int kills, writes_between;
 static unsigned int steps_hit[SETTER_STEP_COUNT];
 
@@ -197,16 +196,10 @@ static void stop(const void *arg)
 
 /* --- the tests -------------------------------------------------------------------------------- */
 
-static void need_world(void)
-{
-	if (!have_world)
-		unit_skip("no network and mount namespaces of its own");
-}
-
 static void one_key(void **state)
 {
 	(void)state;
-	need_world();
+	world_need();
 	for (int i = 0; i < WORLD_KEYS; i++)
 		at_each_step(NULL, write_one, &world_keys[i]);
 }
@@ -214,7 +207,7 @@ static void one_key(void **state)
 static void one_key_twice(void **state)
 {
 	(void)state;
-	need_world();
+	world_need();
 	for (int i = 0; i < WORLD_KEYS; i++)
 		at_each_step(NULL, write_twice, &world_keys[i]);
 }
@@ -222,7 +215,7 @@ static void one_key_twice(void **state)
 static void one_key_up_and_back(void **state)
 {
 	(void)state;
-	need_world();
+	world_need();
 	for (int i = 0; i < WORLD_KEYS; i++)
 		if (!sysctl_same(&world_keys[i].one, &world_keys[i].two))
 			at_each_step(NULL, write_and_shrink, &world_keys[i]);
@@ -231,7 +224,7 @@ static void one_key_up_and_back(void **state)
 static void all_keys(void **state)
 {
 	(void)state;
-	need_world();
+	world_need();
 	at_each_step(NULL, write_all, NULL);
 	at_each_step(have_all_written, write_all_further, NULL);
 }
@@ -239,7 +232,7 @@ static void all_keys(void **state)
 static void putting_back(void **state)
 {
 	(void)state;
-	need_world();
+	world_need();
 	at_each_step(have_all_written, put_all_back, NULL);
 	at_each_step(have_all_written, stop, NULL);
 }
@@ -251,7 +244,7 @@ static void killed_again(void **state)
 	struct world_values before;
 
 	(void)state;
-	need_world();
+	world_need();
 	for (size_t i = 0; i < ARRAY_SIZE(two); i++) {
 		bool more = true;
 
@@ -276,7 +269,7 @@ static void killed_again(void **state)
 static void admin_writes_in_between(void **state)
 {
 	(void)state;
-	need_world();
+	world_need();
 	for (int i = 0; i < WORLD_KEYS; i++) {
 		bool more = true;
 
@@ -311,7 +304,7 @@ static void admin_writes_in_between(void **state)
 static void admin_writes_after_the_kill(void **state)
 {
 	(void)state;
-	need_world();
+	world_need();
 	for (int i = 0; i < WORLD_KEYS; i++) {
 		bool more = true;
 
@@ -339,7 +332,7 @@ static void each_step_was_hit(void **state)
 	};
 
 	(void)state;
-	need_world();
+	world_need();
 	for (int i = 0; i < SETTER_STEP_COUNT; i++) {
 		print_message("# killed at %s: %u\n", names[i], steps_hit[i]);
 		assert_true(steps_hit[i] > 0);
@@ -360,13 +353,11 @@ int main(void)
 		cmocka_unit_test(admin_writes_after_the_kill),
 		cmocka_unit_test(each_step_was_hit),
 	};
-	int failed;
 
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
 		      0);
-	have_world = shared != MAP_FAILED && world_open();
-	failed = cmocka_run_group_tests_name("setter_kill", tests, NULL, NULL);
-	if (have_world)
-		world_close();
-	return failed;
+	if (shared == MAP_FAILED)
+		return 1;
+	world_open();
+	return world_close(cmocka_run_group_tests_name("setter_kill", tests, NULL, NULL));
 }

@@ -53,6 +53,7 @@ WIRE_TESTS += \
 	tests/wire/test-unshimmed.sh \
 	tests/wire/test-namespaces.sh \
 	tests/wire/test-tune-namespaces.sh \
+	tests/wire/test-tune-write.sh \
 	tests/wire/test-service.sh \
 	tests/wire/test-demo.sh \
 	tests/wire/test-close-cost.sh
