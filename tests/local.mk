@@ -29,7 +29,8 @@ endif
 TESTS += $(CONF_TESTS) $(CLI_TESTS) $(UNIT_TESTS) $(FUZZ_TESTS)
 
 EXTRA_DIST += tests/README.md tests/driver tests/check.sh tests/demo.sh \
-	$(CONF_TESTS) $(CLI_TESTS) $(WIRE_TESTS) $(SHIM_TESTS) $(SUITE_TESTS) $(LINT_TESTS) $(BENCHES)
+	$(CONF_TESTS) $(CLI_TESTS) $(WIRE_TESTS) $(LONG_ONLY) $(SHIM_TESTS) $(SUITE_TESTS) $(LINT_TESTS) \
+	$(BENCHES)
 
 TEST_EXTENSIONS = .sh
 LOG_DRIVER = $(top_srcdir)/tests/driver
@@ -50,7 +51,7 @@ bench: all $(check_PROGRAMS)
 			bash $(top_srcdir)/$$bench || exit; \
 	done
 
-# What takes minutes, with LONG=1, a few at a time; each is also in make check, in its short form.
+# What takes minutes, with LONG=1, a few at a time; most are also in make check, in their short form.
 check-long: all $(check_PROGRAMS)
 	LONG=1 TEST_TIMEOUT=$${TEST_TIMEOUT:-2400} \
 		$(MAKE) $(AM_MAKEFLAGS) -j 3 check TESTS="$${TESTS:-$(LONG_TESTS)}"

@@ -5,7 +5,6 @@ WIRE_TESTS += \
 	tests/wire/test-tune-ports.sh \
 	tests/wire/test-tune-buckets.sh \
 	tests/wire/test-tune-queues.sh \
-	tests/wire/test-tune-orphans.sh \
 	tests/wire/test-tune-sawtooth.sh \
 	tests/wire/test-tune-limits.sh \
 	tests/wire/test-attribution.sh \
@@ -64,8 +63,10 @@ LONG_TESTS += \
 	tests/wire/test-tune-sawtooth.sh \
 	tests/wire/test-tune-queues.sh \
 	tests/wire/test-tune-buckets.sh \
-	tests/wire/test-tune-orphans.sh \
-	tests/wire/test-tune-limits.sh
+	tests/wire/test-tune-limits.sh \
+	$(LONG_ONLY)
+# A machine of its own takes a minute to start; test_balance_moves has its short form.
+LONG_ONLY = tests/wire/test-tune-orphans.sh
 
 check_PROGRAMS += tests/wire/closes tests/wire/crowd
 tests_wire_closes_SOURCES = tests/wire/closes.c
