@@ -35,6 +35,7 @@ struct tune {
 	struct tune_samples samples;
 	struct balance_sheet sheet;
 	struct ignored *ignored;
+	bool applies; /* no private daemon does */
 	struct changes *changes;
 	struct event step;
 	uint64_t settings_ms, walked_ms, walk_us, step_us;
@@ -225,7 +226,8 @@ const struct balance_sheet *tune_assess(struct tune *tune, uint64_t now_ms)
 	struct balance_inputs *inputs = &tune->samples.inputs;
 
 	inputs->now_ms = now_ms;
-	inputs->apply = config->tune.mode == TUNE_APPLY && page_is_on(tune->loop->page);
+	inputs->apply =
+		tune->applies && config->tune.mode == TUNE_APPLY && page_is_on(tune->loop->page);
 	inputs->cooldown_ms = config->tune.cooldown_ms;
 	inputs->memory_max = config->tune.memory_max;
 	inputs->config_path = tune->loop->options->config_path;
@@ -298,6 +300,7 @@ struct tune *tune_new(struct loop *loop, int setter)
 		return NULL;
 	tune->loop = loop;
 	samples_init(&tune->samples, loop);
+	tune->applies = setter >= 0;
 	tune->changes = changes_new(loop, &tune->samples, setter);
 	snprintf(path, sizeof(path), "%s.ignored", loop->options->socket_path);
 	tune->ignored = ignored_new(path);

@@ -123,8 +123,9 @@ try_lever() {
 		return
 	fi
 	[ -z "$other" ] || paste b "$other"
-	# whose addresses these are nobody but the admin knows
-	sed -i 's/{10\.77\.0\.2, \.\.\.}/{10.77.0.2, 10.77.0.3, 10.77.0.4, 10.77.0.5, 10.77.0.6, 10.77.0.7, 10.77.0.8}/' \
+	# whose addresses these are nobody but the admin knows, so the line is a comment
+	sed -i 's/# echo /echo /
+		s/{10\.77\.0\.2, \.\.\.}/{10.77.0.2, 10.77.0.3, 10.77.0.4, 10.77.0.5, 10.77.0.6, 10.77.0.7, 10.77.0.8}/' \
 		"$dir/sheet.jsonl"
 	paste b "$id/$lever"
 	churn_load "with-$lever" 8001 "$trial_rate" "$trial_seconds"
@@ -138,10 +139,12 @@ try_lever() {
 	fi
 }
 
-back
-churn_load without 8001 "$trial_rate" "$trial_seconds" --timeout 20 --range "${range/ /-}"
-churn_done without 200
-at_least 1 "$(churn_of without .failed)" "without a lever some fail"
+if [ -z "$long" ]; then # there it has been seen already, and takes minutes to end
+	back
+	churn_load without 8001 "$trial_rate" "$trial_seconds" --timeout 20 --range "${range/ /-}"
+	churn_done without
+	at_least 1 "$(churn_of without .failed)" "without a lever some fail"
+fi
 for lever in $proposed; do
 	back
 	try_lever "$lever"
