@@ -5,6 +5,8 @@
 #include "daemon/setter_seam.h"
 #include "daemon/setter_state.h"
 
+#include "common/wire.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -14,7 +16,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { REQUESTS_AT_ONCE = 16 };
+enum {
+	REQUESTS_AT_ONCE = 16,
+	WALK_MS = 100, /* of a walk at once: to look for a process in a namespace takes time */
+};
 
 /* --- namespaces ------------------------------------------------------------------------------- */
 
@@ -101,8 +106,9 @@ static bool say(struct setter *setter, const struct setter_answer *answer)
 static bool walk_on(struct setter *setter)
 {
 	const struct setter_request *request = &setter->walk_request;
+	uint64_t began_ms = wire_now_ms();
 
-	while (setter->is_walking) {
+	while (setter->is_walking && wire_now_ms() - began_ms < WALK_MS) {
 		struct setter_answer answer = {
 			.serial = request->serial, .op = request->op, .key = SETTER_ALL};
 		struct journal_entry *entry = next_entry(setter);
@@ -113,7 +119,7 @@ static bool walk_on(struct setter *setter)
 		if (!say(setter, &answer))
 			return false;
 	}
-	return true;
+	return !setter->is_walking;
 }
 
 static void serve_one(struct setter *setter, const struct setter_request *request,

@@ -101,6 +101,7 @@ WIRE_SANITIZED += \
 	tests/wire/test-413.sh \
 	tests/wire/test-cork.sh \
 	tests/wire/test-restart.sh \
+	tests/wire/test-tune-write.sh \
 	tests/wire/test-simultaneous.sh \
 	tests/wire/test-options.sh \
 	tests/wire/test-report.sh \
