@@ -99,7 +99,7 @@ predicted "$(said_of none 3 "${none_s:-28}")" "$((${none_s:-0} * 1000))" "when n
 cp "$dir/advised.jsonl" "$dir/advised.first"
 proposed=$(levers "$id")
 note "levers: $proposed"
-for lever in time-wait source tw-reuse port-range; do
+for lever in time-wait close-first source tw-reuse port-range; do
 	check "$lever is proposed" grep -qw -- "$lever" <<<"$proposed"
 done
 is "" "$(jq -r 'select(.type == "advice" and (.lines | tostring | test("tcp_fin_timeout|rfc1337|syncookies"))) | .id' \
