@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Each resource makes its entries and the advice for them (balance_ports.c, balance_queues.c,
- * balance_limits.c); then the worst come first, and balance_moves.c says what is to be written
- * now. */
+ * balance_buckets.c, balance_limits.c); then the worst come first, and balance_moves.c says what is
+ * to be written now. */
 #include "daemon/balance_sheet.h"
 
 #include <stdio.h>
@@ -39,28 +39,81 @@ const char *balance_lever_word(enum balance_lever lever)
 
 enum { SOON_MS = 60000 };
 
+static unsigned int count_of(const struct balance_sheet *sheet, const char *id)
+{
+	unsigned int count = 0;
+	size_t len = strlen(id);
+
+	for (unsigned int i = 0; i < sheet->entry_count; i++) {
+		const char *other = sheet->entry[i].id;
+
+		count += !strncmp(other, id, len) && (!other[len] || other[len] == ',');
+	}
+	return count;
+}
+
+/* An id is of one entry: listeners with SO_REUSEPORT are at the same place. */
+static void name_entry(const struct balance_sheet *sheet, struct balance_entry *entry,
+		       const char *at, const char *where)
+{
+	char id[BALANCE_ID];
+	unsigned int count;
+
+	snprintf(id, sizeof(id), "%s%s%s%s", resources[entry->resource].word, at, where ? "/" : "",
+		 where ? where : "");
+	count = count_of(sheet, id);
+	if (count)
+		snprintf(entry->id, sizeof(entry->id), "%.*s,%u", BALANCE_ID - 48, id, count + 1);
+	else
+		memcpy(entry->id, id, sizeof(id));
+}
+
+/* The next one; or one that is fine, and so has no advice. */
+static struct balance_entry *entry_room(struct assessing *a)
+{
+	struct balance_sheet *sheet = a->sheet;
+
+	a->last = sheet->entry_count;
+	if (a->last < BALANCE_ENTRIES) {
+		sheet->entry_count++;
+		return &sheet->entry[a->last];
+	}
+	while (a->last-- > 0)
+		if (sheet->entry[a->last].level == BALANCE_FINE)
+			return &sheet->entry[a->last];
+	return NULL;
+}
+
+/* A name is bytes of somebody's choice; what is shown of it is what can be printed. */
+static void take_who(struct balance_who *to, const struct balance_who *who)
+{
+	*to = *who;
+	for (char *c = to->program; *c; c++)
+		*c = *c < ' ' || *c > '~' ? '?' : *c;
+	for (char *c = to->unit; *c; c++)
+		*c = *c < ' ' || *c > '~' ? '?' : *c;
+}
+
 struct balance_entry *entry_new(struct assessing *a, enum balance_resource resource,
 				unsigned int space, const struct balance_who *who,
 				const char *where)
 {
 	uint64_t netns = a->inputs->spaces[space].netns;
-	struct balance_entry *entry;
+	struct balance_entry *entry = entry_room(a);
 	char at[24] = "";
 
-	if (a->sheet->entry_count == BALANCE_ENTRIES)
+	if (!entry)
 		return NULL;
-	entry = &a->sheet->entry[a->sheet->entry_count++];
 	memset(entry, 0, sizeof(*entry));
 	if (netns)
 		snprintf(at, sizeof(at), "@%llu", (unsigned long long)netns);
-	snprintf(entry->id, sizeof(entry->id), "%s%s%s%s", resources[resource].word, at,
-		 where ? "/" : "", where ? where : "");
 	entry->resource = resource;
+	name_entry(a->sheet, entry, at, where);
 	entry->space = space;
 	entry->target = resources[resource].target;
 	entry->slow_ms = entry->exhausted_ms = -1;
 	if (who)
-		entry->who = *who;
+		take_who(&entry->who, who);
 	return entry;
 }
 
@@ -83,6 +136,29 @@ void entry_judge(struct balance_entry *entry)
 		entry->level = BALANCE_OVER;
 }
 
+int64_t ms_until_full(uint64_t capacity, uint64_t used, double growth_s)
+{
+	if (used >= capacity)
+		return 0;
+	return growth_s > 0 ? (int64_t)(1000 * (double)(capacity - used) / growth_s) : -1;
+}
+
+uint64_t entry_best(const struct balance_entry *entry)
+{
+	uint64_t most = entry->need > entry->peak ? entry->need : entry->peak;
+
+	if (entry->drops && most < entry->capacity)
+		most = entry->capacity;
+	return times(most, 1 / entry->target);
+}
+
+bool entry_suffices(const struct balance_entry *entry, uint64_t capacity)
+{
+	uint64_t most = entry->need > entry->peak ? entry->need : entry->peak;
+
+	return (double)most <= (double)capacity * entry->target + 1;
+}
+
 /* --- advice ----------------------------------------------------------------------------------- */
 
 struct balance_advice *advice_new(struct assessing *a, enum balance_lever lever)
@@ -95,7 +171,7 @@ struct balance_advice *advice_new(struct assessing *a, enum balance_lever lever)
 		return NULL;
 	advice = &sheet->advice[sheet->advice_count++];
 	memset(advice, 0, sizeof(*advice));
-	advice->entry = sheet->entry_count - 1;
+	advice->entry = a->last;
 	advice->lever = lever;
 	advice->kind = levers[lever].kind;
 	advice->with = -1;
@@ -104,6 +180,15 @@ struct balance_advice *advice_new(struct assessing *a, enum balance_lever lever)
 	snprintf(advice->id, sizeof(advice->id), "%.*s/%s", BALANCE_ID - 40, id,
 		 levers[lever].word);
 	return advice;
+}
+
+void advice_pair(const struct assessing *a, struct balance_advice *one,
+		 struct balance_advice *other)
+{
+	if (!one || !other)
+		return;
+	one->with = advice_index(a, other);
+	other->with = advice_index(a, one);
 }
 
 int advice_index(const struct assessing *a, const struct balance_advice *advice)
@@ -167,7 +252,7 @@ static void sort(struct balance_sheet *sheet)
 
 void balance_assess(const struct balance_inputs *inputs, struct balance_sheet *sheet)
 {
-	struct assessing a = {inputs, sheet};
+	struct assessing a = {.inputs = inputs, .sheet = sheet};
 
 	sheet->entry_count = sheet->advice_count = sheet->move_count = 0;
 	if (!inputs->space_count)

@@ -68,6 +68,7 @@ static struct balance_move *move_new(struct balance_sheet *sheet, unsigned int s
 
 /* --- sysctls ---------------------------------------------------------------------------------- */
 
+/* The bounds of the config are for where it goes; from outside of them it comes by steps too. */
 static int64_t clamp(const struct balance_key *state, int64_t value)
 {
 	if (state->max && value > state->max)
@@ -84,9 +85,9 @@ static struct sysctl_value next_value(const struct balance_key *state, enum sysc
 
 	switch (sysctls[key].lever) {
 	case SYSCTL_RISE:
-		return sysctl_number(clamp(state, step_up(from, best->number[0])));
+		return sysctl_number(step_up(from, clamp(state, best->number[0])));
 	case SYSCTL_FALL:
-		return sysctl_number(clamp(state, step_down(from, best->number[0])));
+		return sysctl_number(step_down(from, clamp(state, best->number[0])));
 	default:
 		return *best;
 	}
@@ -159,10 +160,17 @@ static int64_t towards(int64_t from, int64_t original)
 			       : step_up(from, original);
 }
 
-static bool is_calm(const struct balance_inputs *inputs, uint64_t *calm_ms, uint64_t changed_ms)
+/* Calm is a time in which a step less would have done at any moment: a load that comes and goes
+ * more often than that moves nothing. */
+static bool is_calm(const struct balance_inputs *inputs, bool spare, uint64_t *calm_ms,
+		    uint64_t changed_ms)
 {
-	if (!*calm_ms)
+	if (!spare)
+		*calm_ms = 0;
+	else if (!*calm_ms)
 		*calm_ms = inputs->now_ms;
+	if (!*calm_ms)
+		return false;
 	return inputs->now_ms - *calm_ms >= (uint64_t)inputs->cooldown_ms * CALM_COOLDOWNS &&
 	       has_rested(inputs, changed_ms, false);
 }
@@ -173,12 +181,15 @@ static void shrink_key(struct assessing *a, unsigned int space, enum sysctl key)
 	struct balance_move *move;
 	int64_t to;
 
-	if (!is_calm(a->inputs, &state->calm_ms, state->changed_ms) || !sysctls[key].shrinks ||
-	    !state->original.count || !is_free(state, key) ||
-	    sysctl_same(&state->now, &state->original))
+	if (!sysctls[key].shrinks || !state->original.count || !is_free(state, key) ||
+	    sysctl_same(&state->now, &state->original)) {
+		state->calm_ms = 0;
 		return;
-	to = towards(state->now.number[0], state->original.number[0]);
-	if (!is_spare(a, space, key, to))
+	}
+	to = towards(state->now.number[0], clamp(state, state->original.number[0]));
+	if (!is_calm(a->inputs, is_spare(a, space, key, to), &state->calm_ms, state->changed_ms) ||
+	    to == state->now.number[0] ||
+	    (to > state->now.number[0]) != (sysctls[key].lever == SYSCTL_FALL))
 		return;
 	move = move_new(a->sheet, space, KIND_SYSCTL, "");
 	if (!move)
@@ -219,12 +230,15 @@ static void shrink_listener(struct assessing *a, struct balance_listener *listen
 {
 	struct balance_move *move;
 	int64_t to;
+	bool spare;
 
-	if (!is_calm(a->inputs, &listener->calm_ms, listener->changed_ms) || !listener->original ||
-	    listener->backlog <= listener->original)
+	if (!listener->original || listener->backlog <= listener->original) {
+		listener->calm_ms = 0;
 		return;
+	}
 	to = towards(listener->backlog, listener->original);
-	if (listener->queue_peak * 3LL >= to || listener->handshakes_peak * 3LL >= to)
+	spare = listener->queue_peak * 3LL < to && listener->handshakes_peak * 3LL < to;
+	if (!is_calm(a->inputs, spare, &listener->calm_ms, listener->changed_ms))
 		return;
 	move = move_new(a->sheet, listener->space, KIND_RELISTEN, "");
 	if (!move)
@@ -270,15 +284,23 @@ static bool is_spare_lever(const struct assessing *a, const struct balance_advic
 	return false;
 }
 
-/* A lever whose companion is a policy does not suffice by itself. */
+/* With cookies a full SYN queue loses nothing, and what fills it may be an attack. */
+static bool loses_nothing(const struct assessing *a, const struct balance_entry *entry)
+{
+	return entry->resource == BALANCE_SYN_QUEUE &&
+	       space_number(&a->inputs->spaces[entry->space], SYSCTL_SYN_COOKIES);
+}
+
+/* A lever whose companion is a policy does not suffice by itself. One that a bound keeps from being
+ * enough is moved as far as that goes: fewer are lost then. */
 static bool can_move(const struct assessing *a, const struct balance_advice *advice)
 {
 	const struct balance_advice *with =
 		advice->with >= 0 ? &a->sheet->advice[advice->with] : NULL;
 
-	return advice_entry(a, advice)->level != BALANCE_FINE && advice->enough &&
+	return advice_entry(a, advice)->level != BALANCE_FINE &&
 	       (!with || with->kind == KIND_SYSCTL || with->kind == KIND_RELISTEN) &&
-	       !is_spare_lever(a, advice);
+	       !is_spare_lever(a, advice) && !loses_nothing(a, advice_entry(a, advice));
 }
 
 static void want(const struct assessing *a, const struct balance_advice *advice, struct want *wants)

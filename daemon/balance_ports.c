@@ -10,11 +10,17 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define TIME_WAIT_S 60.0   /* TCP_TIMEWAIT_LEN */
 #define SINGLY_TARGET 0.95 /* of the range, where the search steps by one */
 #define SLOT_S (BALANCE_SLOT_MS / 1000.0)
-enum { DELAY_MS = 1000, RATE_LEAST = 1 }; /* tcp_tw_reuse_delay before Linux 6.14 */
+#define GRACE_S 0.5 /* the usual one: how long close-first = peer may hold a port */
+enum {
+	DELAY_MS = 1000, /* tcp_tw_reuse_delay before Linux 6.14 */
+	RATE_LEAST = 1,
+	SOURCES_MOST = 16, /* that a policy can name */
+};
 
 struct port_facts {
 	const struct balance_ports *ports;
@@ -150,6 +156,27 @@ static void advise_time_wait(struct assessing *a, const struct port_facts *facts
 		      "time-wait = none");
 }
 
+/* What is left where the peer does not close within the grace must be nothing, or it would be a
+ * TIME_WAIT after all. */
+static void advise_close_first(struct assessing *a, const struct port_facts *facts)
+{
+	double sustains = facts->capacity * 0.5 / GRACE_S;
+	struct balance_advice *advice;
+
+	if (sustains < facts->ports->rate_s)
+		return;
+	advice = advice_new(a, LEVER_CLOSE_FIRST);
+	if (!advice)
+		return;
+	advice->sustains_s = sustains;
+	advice_title(advice, "let the peer close first, and leave nothing where it does not");
+	say_sustained(advice, facts);
+	advice_cost(advice, "a close waits for the peer's for at most `grace`; the TIME_WAITs are "
+			    "the peer's; needs the program under the shim");
+	advice_policy(a, advice, &facts->ports->who, false, &facts->ports->remote,
+		      "close-first = peer  time-wait = none");
+}
+
 static void local_ports_lines(struct assessing *a, struct balance_advice *advice,
 			      const struct port_facts *facts, unsigned int lo, unsigned int hi)
 {
@@ -179,21 +206,37 @@ static void advise_local_ports(struct assessing *a, const struct port_facts *fac
 	say_sustained(advice, facts);
 }
 
+/* Which addresses, is not known here: the line is for an editor, not for a shell. */
+static void comment_out(struct balance_advice *advice, unsigned int from)
+{
+	for (unsigned int i = from; i < advice->line_count; i++) {
+		char *line = advice->line[i];
+		size_t len = strlen(line);
+
+		if (strncmp(line, "echo ", 5) != 0 || len + 3 > BALANCE_TEXT)
+			continue;
+		memmove(line + 2, line, len + 1);
+		memcpy(line, "# ", 2);
+	}
+}
+
 static void advise_source(struct assessing *a, const struct port_facts *facts)
 {
 	double each = facts->capacity * 0.5 / facts->hold_s;
-	unsigned int addresses = (unsigned int)(facts->ports->rate_s / each) + 1;
+	double many = each > 0 ? ceil(facts->ports->rate_s / each) : 0;
+	unsigned int addresses = many <= SOURCES_MOST ? (unsigned int)many : 0;
 	char local[ENDPOINT_TEXT_MAX], keys[ENDPOINT_TEXT_MAX + 40];
+	const char *quote = facts->ports->local.family == AF_INET ? "" : "\"";
 	struct balance_advice *advice;
 
-	if (addresses < 2 || addresses > 16)
+	if (addresses < 2)
 		return;
 	advice = advice_new(a, LEVER_SOURCE);
 	if (!advice)
 		return;
 	advice->sustains_s = addresses * each;
 	endpoint_format_addr(&facts->ports->local, local, sizeof(local));
-	snprintf(keys, sizeof(keys), "source = {%s, ...}", local);
+	snprintf(keys, sizeof(keys), "source = {%s%s%s, ...}", quote, local, quote);
 	advice_title(advice, "connect from %u addresses by turns, this one and %u more", addresses,
 		     addresses - 1);
 	advice_cost(advice, "each address has to be ours, and known to the peer's firewall");
@@ -201,6 +244,7 @@ static void advise_source(struct assessing *a, const struct port_facts *facts)
 		    "# ip address add ADDRESS dev DEVICE: %u more, and name all in the policy",
 		    addresses - 1);
 	advice_policy(a, advice, &facts->ports->who, false, &facts->ports->remote, keys);
+	comment_out(advice, 0);
 	say_sustained(advice, facts);
 }
 
@@ -229,7 +273,8 @@ static void advise_reuse(struct assessing *a, const struct port_facts *facts)
 static void advise_range(struct assessing *a, const struct port_facts *facts)
 {
 	unsigned int lo = facts->space->widest_lo, hi = facts->space->widest_hi;
-	double ports = (double)hi - lo + 1, target = 0.5, rate = facts->ports->rate_s;
+	double ports = (double)hi - lo + 1 - facts->space->reserved, target = 0.5,
+	       rate = facts->ports->rate_s;
 	struct balance_advice *advice, *companion = NULL;
 
 	if (!hi)
@@ -237,6 +282,9 @@ static void advise_range(struct assessing *a, const struct port_facts *facts)
 	if (facts->ports->searches_singly || ports * target / facts->hold_s < rate)
 		target = SINGLY_TARGET;
 	if (ports * target / facts->hold_s < rate)
+		return;
+	/* The option alone does it, with the range that is. */
+	if (target > 0.5 && facts->capacity * target / facts->hold_s >= rate)
 		return;
 	advice = advice_new(a, LEVER_PORT_RANGE);
 	if (!advice)
@@ -259,8 +307,7 @@ static void advise_range(struct assessing *a, const struct port_facts *facts)
 	companion->sustains_s = advice->sustains_s;
 	local_ports_lines(a, companion, facts, lo, hi);
 	say_sustained(companion, facts);
-	companion->with = advice_index(a, advice);
-	advice->with = advice_index(a, companion);
+	advice_pair(a, advice, companion);
 }
 
 static void assess_one(struct assessing *a, const struct balance_ports *ports)
@@ -282,13 +329,16 @@ static void assess_one(struct assessing *a, const struct balance_ports *ports)
 		facts.used -= ports->reusable;
 	facts.hold_s = hold_s(&facts);
 	entry = add_entry(a, &facts);
-	if (!entry || entry->level == BALANCE_FINE || !facts.is_time_wait)
+	if (!entry || entry->level == BALANCE_FINE || facts.hold_s <= 0)
 		return;
-	if (ports->time_wait_ms != 0)
+	if (facts.is_time_wait && ports->time_wait_ms != 0) {
 		advise_time_wait(a, &facts);
+		advise_close_first(a, &facts);
+	}
 	advise_local_ports(a, &facts);
 	advise_source(a, &facts);
-	advise_reuse(a, &facts);
+	if (facts.is_time_wait)
+		advise_reuse(a, &facts);
 	advise_range(a, &facts);
 }
 

@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-enum { SPOKEN_PERCENT = 50, BURST_PERCENT = 150 };
+enum { SPOKEN_PERCENT = 50, BURST_PERCENT = 150, BACKLOG_MOST = 65535 };
 
 struct queue {
 	struct assessing *a;
@@ -35,13 +35,13 @@ static uint64_t need_of(uint64_t capacity, uint64_t peak, uint64_t drops)
 
 /* --- levers: a longer backlog ----------------------------------------------------------------- */
 
-static void advise_backlog(const struct queue *queue)
+static struct balance_advice *advise_backlog(const struct queue *queue)
 {
 	struct balance_advice *advice = advice_new(queue->a, LEVER_BACKLOG);
 	char keys[32];
 
 	if (!advice)
-		return;
+		return NULL;
 	snprintf(keys, sizeof(keys), "backlog = %llu", (unsigned long long)queue->best);
 	advice_title(advice, "a longer backlog from the next listen() on: %s", keys);
 	advice_effect(advice, "a burst of %s waits for accept() instead of being dropped",
@@ -51,6 +51,7 @@ static void advise_backlog(const struct queue *queue)
 	advice_policy(queue->a, advice, &queue->listener->who, true, &queue->listener->at, keys);
 	advice_line(advice, "# and start %s again%s", who_text(&queue->listener->who),
 		    queue->listener->who.shim ? "" : ", by `closeside run`");
+	return advice;
 }
 
 static struct balance_advice *advise_somaxconn(const struct queue *queue)
@@ -71,13 +72,23 @@ static struct balance_advice *advise_somaxconn(const struct queue *queue)
 	return advice;
 }
 
-static void advise_relisten(const struct queue *queue)
+static void say_relisten_line(const struct queue *queue, struct balance_advice *advice)
 {
-	struct balance_advice *first = advise_somaxconn(queue), *advice;
+	const char *path = queue->a->inputs->socket_path;
+	char socket[BALANCE_TEXT] = "";
 
-	advice = advice_new(queue->a, LEVER_RELISTEN);
-	if (!advice)
+	if (*path && !shell_text(path, socket, sizeof(socket)))
 		return;
+	advice_line(advice, "closeside%s%s tune apply '%s'", *socket ? " -s " : "", socket,
+		    advice->id);
+}
+
+static struct balance_advice *advise_relisten(const struct queue *queue)
+{
+	struct balance_advice *advice = advice_new(queue->a, LEVER_RELISTEN);
+
+	if (!advice)
+		return NULL;
 	advice->best = sysctl_number((int64_t)queue->best);
 	advice->cookie = queue->listener->cookie;
 	advice_title(advice, "call listen(%llu) again for the socket that listens now",
@@ -85,23 +96,39 @@ static void advise_relisten(const struct queue *queue)
 	advice_effect(advice, "the queue is longer at once, without a restart");
 	advice_cost(advice,
 		    "gone when the program starts again: a policy, or its own config, stays");
-	advice_line(advice, "closeside%s%s tune apply '%s'",
-		    *queue->a->inputs->socket_path ? " -s " : "", queue->a->inputs->socket_path,
-		    advice->id);
+	say_relisten_line(queue, advice);
 	if (!queue->listener->can_relisten)
 		snprintf(advice->why_not, BALANCE_TEXT, "whose listener it is, is not known");
-	if (!first)
-		return;
-	advice->with = advice_index(queue->a, first);
-	first->with = advice_index(queue->a, advice);
+	return advice;
 }
 
-static void advise_longer(const struct queue *queue)
+/* No more than listen() can say; returns what makes the socket of now listen longer. What somaxconn
+ * cuts needs it too. */
+static struct balance_advice *advise_longer(struct queue *queue, uint64_t need)
 {
+	struct balance_advice *backlog, *somaxconn, *relisten;
+	const struct balance_entry *entry = queue->entry;
+	bool is_enough;
+
+	queue->best = times(need, 1 / entry->target);
+	if (queue->best > BACKLOG_MOST)
+		queue->best = BACKLOG_MOST;
+	is_enough = queue->best >= need;
 	if (queue->best <= queue->listener->backlog)
-		return;
-	advise_backlog(queue);
-	advise_relisten(queue);
+		return NULL;
+	backlog = advise_backlog(queue);
+	somaxconn = advise_somaxconn(queue);
+	relisten = advise_relisten(queue);
+	if (backlog)
+		backlog->enough = is_enough;
+	if (somaxconn)
+		somaxconn->enough = is_enough;
+	if (relisten)
+		relisten->enough = is_enough;
+	if (backlog && somaxconn)
+		backlog->with = advice_index(queue->a, somaxconn);
+	advice_pair(queue->a, somaxconn, relisten);
+	return relisten;
 }
 
 /* --- the accept queue ------------------------------------------------------------------------- */
@@ -149,8 +176,7 @@ static void assess_accept_queue(struct queue *queue)
 			       "accept, and no length helps");
 	if (entry->level == BALANCE_FINE)
 		return;
-	queue->best = times(entry->need, 1 / entry->target);
-	advise_longer(queue);
+	advise_longer(queue, entry->need);
 }
 
 /* --- the SYN queue ---------------------------------------------------------------------------- */
@@ -178,7 +204,7 @@ static void advise_syn(struct queue *queue, uint64_t of_sysctl)
 {
 	const struct balance_entry *entry = queue->entry;
 	uint64_t best = times(entry->need, 4.0 / 3 / entry->target);
-	struct balance_advice *advice;
+	struct balance_advice *advice, *strangers = NULL, *longer;
 
 	if (!space_number(queue->space, SYSCTL_SYN_COOKIES)) {
 		char prefix[40];
@@ -194,7 +220,7 @@ static void advise_syn(struct queue *queue, uint64_t of_sysctl)
 		advice_line(advice, "%ssysctl -w net.ipv4.tcp_syncookies=1",
 			    space_prefix(queue->a, entry->space, prefix, sizeof(prefix)));
 		if (of_sysctl < times(entry->need, 1 / entry->target)) {
-			advice = advice_new(queue->a, LEVER_SYN_BACKLOG);
+			strangers = advice = advice_new(queue->a, LEVER_SYN_BACKLOG);
 			if (!advice)
 				return;
 			advice_title(advice, "strangers may take three quarters of %s",
@@ -205,8 +231,9 @@ static void advise_syn(struct queue *queue, uint64_t of_sysctl)
 				   sysctl_number((int64_t)best));
 		}
 	}
-	queue->best = times(entry->need, 1 / entry->target);
-	advise_longer(queue);
+	longer = advise_longer(queue, entry->need);
+	if (strangers && longer)
+		strangers->with = advice_index(queue->a, longer);
 }
 
 static void assess_syn_queue(struct queue *queue)

@@ -8,14 +8,22 @@
 struct assessing {
 	const struct balance_inputs *inputs;
 	struct balance_sheet *sheet;
+	unsigned int last; /* the entry that was made last, which advice is for */
 };
 
-/* where: of several of this resource, which; NULL: there is one in a namespace. NULL: no room. */
+/* where: of several of this resource, which; NULL: there is one in a namespace. Where there is no
+ * room one that is fine gives way; NULL: none is. */
 struct balance_entry *entry_new(struct assessing *a, enum balance_resource resource,
 				unsigned int space, const struct balance_who *who,
 				const char *where);
 /* Once capacity, used, peak, need, drops and the times are there. */
 void entry_judge(struct balance_entry *entry);
+/* What is needed, over its target; while drops go on nobody knows how much that is. */
+uint64_t entry_best(const struct balance_entry *entry);
+/* Would so much bring it under its target? */
+bool entry_suffices(const struct balance_entry *entry, uint64_t capacity);
+/* At this growth; -1: never. */
+int64_t ms_until_full(uint64_t capacity, uint64_t used, double growth_s);
 void entry_title(struct balance_entry *entry, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 void entry_evidence(struct balance_entry *entry, const char *format, ...)
@@ -38,6 +46,11 @@ void advice_set(struct assessing *a, struct balance_advice *advice, enum sysctl 
 void advice_policy(struct assessing *a, struct balance_advice *advice,
 		   const struct balance_who *who, bool server, const struct endpoint *place,
 		   const char *keys);
+/* The two work together only; NULL: there was no room for one. */
+void advice_pair(const struct assessing *a, struct balance_advice *one,
+		 struct balance_advice *other);
+/* For a shell, in quotes if need be. false: it can be in no line. */
+bool shell_text(const char *text, char *buf, size_t size);
 int advice_index(const struct assessing *a, const struct balance_advice *advice);
 const struct balance_entry *advice_entry(const struct assessing *a,
 					 const struct balance_advice *advice);

@@ -160,7 +160,7 @@ void advice_set(struct assessing *a, struct balance_advice *advice, enum sysctl 
 			 (long long)state->min, sysctls[key].name);
 }
 
-static bool shell_text(const char *text, char *buf, size_t size)
+bool shell_text(const char *text, char *buf, size_t size)
 {
 	static struct verdict_words words;
 
@@ -191,11 +191,24 @@ static bool selector_text(const struct balance_who *who, bool server, const stru
 	return true;
 }
 
+/* FNV-1a: two policies of one name are an error, and a name has no room for a whole selector. */
+static const char *name_of(enum balance_lever lever, const struct endpoint *place,
+			   const char *selector, char *buf, size_t size)
+{
+	uint32_t hash = 2166136261U;
+
+	for (const char *c = selector; *c; c++)
+		hash = (hash ^ (unsigned char)*c) * 16777619U;
+	snprintf(buf, size, "%s-%u-%04x", balance_lever_word(lever),
+		 place ? (unsigned)place->port : 0, (unsigned)((hash ^ hash >> 16) & 0xffff));
+	return buf;
+}
+
 void advice_policy(struct assessing *a, struct balance_advice *advice,
 		   const struct balance_who *who, bool server, const struct endpoint *place,
 		   const char *keys)
 {
-	char config[VERDICT_WORD_MAX], socket[VERDICT_WORD_MAX] = "", selector[160];
+	char config[VERDICT_WORD_MAX], socket[VERDICT_WORD_MAX] = "", selector[160], name[32];
 	const struct balance_inputs *inputs = a->inputs;
 
 	if (!inputs->config_path || !shell_text(inputs->config_path, config, sizeof(config)))
@@ -205,9 +218,9 @@ void advice_policy(struct assessing *a, struct balance_advice *advice,
 	if (*who->policy)
 		advice_line(advice, "# the policy %s has them: let it say %s", who->policy, keys);
 	else if (selector_text(who, server, place, selector, sizeof(selector)))
-		advice_line(advice, "echo 'policy %s-%u { %s  %s }' >>%s",
-			    balance_lever_word(advice->lever), place ? (unsigned)place->port : 0,
-			    selector, keys, config);
+		advice_line(advice, "echo 'policy %s { %s  %s }' >>%s",
+			    name_of(advice->lever, place, selector, name, sizeof(name)), selector,
+			    keys, config);
 	else
 		advice_line(advice, "# in a policy of %s that has them: %s", config, keys);
 	advice_line(advice, "closeside%s%s policy reload", *socket ? " -s " : "", socket);

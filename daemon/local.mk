@@ -4,6 +4,7 @@ noinst_LTLIBRARIES += libconfig.la libcli.la libdaemon.la
 libdaemon_la_SOURCES = \
 	daemon/adopt.c daemon/adopt.h \
 	daemon/balance.c daemon/balance.h \
+	daemon/balance_buckets.c \
 	daemon/balance_limits.c \
 	daemon/balance_moves.c \
 	daemon/balance_ports.c \

@@ -3,6 +3,7 @@ if HAVE_CMOCKA
 UNIT_TESTS += \
 	tests/unit/test_balance \
 	tests/unit/test_balance_moves \
+	tests/unit/test_balance_paste \
 	tests/unit/test_churn \
 	tests/unit/test_cli \
 	tests/unit/test_close_decide \
@@ -76,5 +77,7 @@ tests_unit_test_survey_LDADD = $(LDADD) $(EVENT_LIBS) -lpthread
 
 tests_unit_test_balance_SOURCES = \
 	tests/unit/test_balance.c tests/unit/balance_kernel.c tests/unit/balance_kernel.h
+tests_unit_test_balance_paste_SOURCES = \
+	tests/unit/test_balance_paste.c tests/unit/balance_kernel.c tests/unit/balance_kernel.h
 tests_unit_test_balance_moves_SOURCES = \
 	tests/unit/test_balance_moves.c tests/unit/balance_kernel.c tests/unit/balance_kernel.h

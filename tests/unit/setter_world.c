@@ -52,13 +52,16 @@ static bool write_text(const char *path, const char *text)
 
 static bool move_in(void)
 {
-	char map[64];
+	char users[64], groups[64];
 
 	if (unshare(CLONE_NEWNET | CLONE_NEWNS) == 0)
 		return true;
-	snprintf(map, sizeof(map), "0 %u 1", (unsigned int)geteuid());
+	snprintf(users, sizeof(users), "0 %u 1", (unsigned int)geteuid());
+	snprintf(groups, sizeof(groups), "0 %u 1", (unsigned int)getegid());
 	return unshare(CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWNS) == 0 &&
-	       write_text("/proc/self/uid_map", map);
+	       write_text("/proc/self/uid_map", users) &&
+	       write_text("/proc/self/setgroups", "deny") &&
+	       write_text("/proc/self/gid_map", groups);
 }
 
 static bool hide_sysctld(void)

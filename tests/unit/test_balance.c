@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #define PORTS "ports/10.77.0.2-10.77.0.1:80"
@@ -114,6 +115,9 @@ static void levers_for_ports(void **state)
 	assert_true(isinf(advice->sustains_s));
 	assert_true(has_line(advice, "time-wait = none"));
 	assert_true(has_line(advice, "closeside policy reload"));
+	advice = kernel_advice(&kernel, PORTS "/close-first");
+	assert_true(fabs(advice->sustains_s - 28232) < 1); /* each for the grace at most */
+	assert_true(has_line(advice, "close-first = peer  time-wait = none"));
 	advice = kernel_advice(&kernel, PORTS "/tw-reuse");
 	assert_true(fabs(advice->sustains_s - 14116) < 1);
 	assert_true(has_line(advice, "sysctl -w net.ipv4.tcp_tw_reuse=1"));
@@ -127,6 +131,88 @@ static void levers_for_ports(void **state)
 	assert_string_equal(with->id, PORTS "/local-ports");
 	assert_true(has_line(with, "local-ports = 1024-65535"));
 	assert_ptr_equal(&kernel.sheet.advice[with->with], advice);
+}
+
+/* A range of ports under a load, second by second: what a lever makes of it. */
+struct range {
+	double ports, hold_s;
+	bool singly;
+};
+
+static void pull(struct range *range, const struct balance_advice *advice)
+{
+	unsigned int lo, hi;
+
+	switch (advice->lever) {
+	case LEVER_TIME_WAIT:
+		range->hold_s = 0;
+		break;
+	case LEVER_CLOSE_FIRST:
+		range->hold_s = 0.5;
+		break;
+	case LEVER_TW_REUSE:
+		range->hold_s = 1;
+		break;
+	case LEVER_PORT_RANGE:
+		range->ports = (double)(advice->best.number[1] - advice->best.number[0] + 1);
+		break;
+	case LEVER_LOCAL_PORTS:
+		range->singly = true;
+		assert_int_equal(sscanf(strstr(advice->line[0], "local-ports = "),
+					"local-ports = %u-%u", &lo, &hi),
+				 2);
+		assert_true(hi - lo + 1 <= range->ports || advice->with >= 0);
+		break;
+	case LEVER_SOURCE:
+		assert_int_equal(sscanf(advice->title, "connect from %u", &lo), 1);
+		range->ports *= lo;
+		break;
+	default:
+		fail_msg("%s is no lever for ports", advice->id);
+	}
+}
+
+/* Two minutes at this rate: nothing fails, and connect() does not get slow. */
+static bool sustains(const struct range *range, int rate)
+{
+	double taken = 0, most = range->singly ? range->ports : range->ports / 2;
+
+	for (int tenth = 0; tenth < 1200; tenth++) {
+		taken += rate / 10.0;
+		if (tenth >= range->hold_s * 10)
+			taken -= rate / 10.0;
+		if (taken > most)
+			return false;
+	}
+	return true;
+}
+
+static void what_is_proposed_sustains_the_rate(void **state)
+{
+	static const int rates[] = {240, 300, 440, 460, 530, 600, 1000, 1020, 1060, 3000, 13000};
+	unsigned int tried = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
+		assert_false(sustains(&(struct range){28232, 60, false}, rates[i]));
+		kernel_connect(&kernel, (uint32_t)(15000 + rates[i]), rates[i]);
+		kernel_assess(&kernel);
+		assert_true(kernel.sheet.advice_count >= 3);
+		for (unsigned int j = 0; j < kernel.sheet.advice_count; j++) {
+			const struct balance_advice *advice = &kernel.sheet.advice[j];
+			struct range range = {28232, 60, false};
+
+			assert_true(advice->enough);
+			pull(&range, advice);
+			if (advice->with >= 0) {
+				assert_false(sustains(&range, rates[i]));
+				pull(&range, &kernel.sheet.advice[advice->with]);
+			}
+			assert_true(sustains(&range, rates[i]));
+			tried++;
+		}
+	}
+	assert_true(tried >= 40);
 }
 
 static void a_lever_that_is_not_enough_is_not_proposed(void **state)
@@ -199,8 +285,13 @@ static void a_pool_of_open_connections_is_no_leak_of_ports(void **state)
 	kernel.ports.used = 20000;
 	kernel_assess(&kernel);
 	assert_int_equal(kernel_entry(&kernel, PORTS)->level, BALANCE_NEAR);
-	/* nothing that is about TIME_WAIT would help */
-	assert_int_equal(kernel.sheet.advice_count, 0);
+	/* nothing that is about TIME_WAIT would help; connect() is slow, and a quicker search would
+	 */
+	assert_null(kernel_advice(&kernel, PORTS "/time-wait"));
+	assert_null(kernel_advice(&kernel, PORTS "/close-first"));
+	assert_null(kernel_advice(&kernel, PORTS "/tw-reuse"));
+	assert_true(has_line(kernel_advice(&kernel, PORTS "/local-ports"),
+			     "local-ports = 32768-60999"));
 }
 
 /* --- TIME_WAIT buckets ------------------------------------------------------------------------ */
@@ -449,6 +540,99 @@ static void what_is_somebody_elses_says_why_not(void **state)
 			       "over the max of 120"));
 }
 
+/* --- the sheet -------------------------------------------------------------------------------- */
+
+static void an_id_is_of_one_entry(void **state)
+{
+	struct balance_listener listeners[3];
+
+	(void)state;
+	kernel_listen(&kernel, 100);
+	kernel.listener.queue_peak = 100;
+	for (int i = 0; i < 3; i++) {
+		listeners[i] = kernel.listener; /* SO_REUSEPORT */
+		listeners[i].cookie = 100 + (uint64_t)i;
+	}
+	kernel.inputs.listeners = listeners;
+	kernel.inputs.listener_count = 3;
+	kernel_assess(&kernel);
+	assert_int_equal(kernel_advice(&kernel, "accept-queue/10.77.0.1:80/relisten")->cookie, 100);
+	assert_int_equal(kernel_advice(&kernel, "accept-queue/10.77.0.1:80,2/relisten")->cookie,
+			 101);
+	assert_int_equal(kernel_advice(&kernel, "accept-queue/10.77.0.1:80,3/relisten")->cookie,
+			 102);
+}
+
+/* However many there are, the one that is over its limit is on the sheet, with its advice. */
+static void what_is_fine_gives_way(void **state)
+{
+	static struct balance_process processes[BALANCE_ENTRIES + 20];
+
+	(void)state;
+	for (int i = 0; i < BALANCE_ENTRIES + 20; i++)
+		processes[i] = (struct balance_process){
+			.who = {.pid = 1000 + i, .program = "app"}, .used = 600, .limit = 1024};
+	processes[BALANCE_ENTRIES + 19].used = 1024;
+	kernel.inputs.processes = processes;
+	kernel.inputs.process_count = BALANCE_ENTRIES + 20;
+	kernel_assess(&kernel);
+	assert_int_equal(kernel.sheet.entry_count, BALANCE_ENTRIES);
+	assert_string_equal(balance_worst(&kernel.sheet)->id, "descriptors/1083");
+	assert_non_null(kernel_advice(&kernel, "descriptors/1083/nofile"));
+}
+
+static void a_backlog_is_what_listen_can_say(void **state)
+{
+	const struct balance_advice *advice;
+
+	(void)state;
+	kernel_listen(&kernel, 60000);
+	kernel.listener.queue_peak = 60000;
+	kernel_assess(&kernel);
+	advice = kernel_advice(&kernel, "accept-queue/10.77.0.1:80/backlog");
+	assert_true(has_line(advice, "backlog = 65535"));
+	/* cut by somaxconn, it needs that too */
+	assert_string_equal(kernel.sheet.advice[advice->with].id,
+			    "accept-queue/10.77.0.1:80/somaxconn");
+}
+
+static void a_policy_for_a_part_is_not_enough_alone(void **state)
+{
+	const struct balance_advice *advice;
+
+	(void)state;
+	kernel_set(&kernel, SYSCTL_TIME_WAITS_MAX, 10000);
+	kernel.space.time_waits = kernel.space.time_waits_peak = 10000;
+	kernel.space.time_waits_s = 250;
+	kernel.space.time_wait_drops = 900;
+	kernel.space.maker[0] = (struct balance_maker){.who = {.program = "app"}, .count = 3000};
+	kernel_assess(&kernel);
+	advice = kernel_advice(&kernel, "time-wait-buckets/time-wait");
+	assert_true(fabs(advice->sustains_s - 10000 * 0.7 / 60 / 0.7) < 1);
+	assert_string_equal(kernel.sheet.advice[advice->with].id, "time-wait-buckets/tw-buckets");
+	kernel.space.maker[0].count = 9000;
+	kernel_assess(&kernel);
+	advice = kernel_advice(&kernel, "time-wait-buckets/time-wait");
+	assert_true(advice->enough);
+	assert_int_equal(advice->with, -1);
+}
+
+static void a_range_that_the_option_makes_needless_is_not_proposed(void **state)
+{
+	unsigned int count = 0;
+
+	(void)state;
+	kernel.space.key[SYSCTL_PORT_RANGE].now = sysctl_range(32768, 65535);
+	kernel.space.widest_lo = 30000;
+	kernel_connect(&kernel, 20000, 500);
+	kernel_assess(&kernel);
+	for (unsigned int i = 0; i < kernel.sheet.advice_count; i++)
+		count += kernel.sheet.advice[i].lever == LEVER_LOCAL_PORTS;
+	assert_int_equal(count, 1);
+	assert_int_equal(kernel_advice(&kernel, PORTS "/local-ports")->with, -1);
+	assert_null(kernel_advice(&kernel, PORTS "/port-range"));
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, setup)
 
 int main(void)
@@ -458,6 +642,7 @@ int main(void)
 		TEST(what_is_given_back_counts),
 		TEST(prediction_and_load_agree),
 		TEST(levers_for_ports),
+		TEST(what_is_proposed_sustains_the_rate),
 		TEST(a_lever_that_is_not_enough_is_not_proposed),
 		TEST(reuse_needs_timestamps_and_takes_a_second),
 		TEST(policies_are_known),
@@ -474,6 +659,11 @@ int main(void)
 		TEST(other_namespaces_have_names_of_their_own),
 		TEST(names_that_are_not_plain_are_in_no_line),
 		TEST(what_is_somebody_elses_says_why_not),
+		TEST(an_id_is_of_one_entry),
+		TEST(what_is_fine_gives_way),
+		TEST(a_backlog_is_what_listen_can_say),
+		TEST(a_policy_for_a_part_is_not_enough_alone),
+		TEST(a_range_that_the_option_makes_needless_is_not_proposed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

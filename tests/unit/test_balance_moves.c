@@ -273,6 +273,126 @@ static void what_nobody_wants_any_more_goes_back(void **state)
 	assert_int_equal(down.turns, 0);
 }
 
+/* Bursts for ten seconds of every twenty-five, and ten cooldowns are twenty: what they need stays.
+ */
+static void bursts_that_are_rare_do_not_make_it_swing(void **state)
+{
+	struct story story = {0};
+
+	(void)state;
+	kernel.inputs.cooldown_ms = 2000;
+	kernel_listen(&kernel, 100);
+	for (int second = 0; second < 3 * SECONDS; second++) {
+		kernel.inputs.now_ms += 1000;
+
+		burst(second, second % 25 < 10 ? 150 : 3, &story);
+		kernel_assess(&kernel);
+		kernel_apply(&kernel);
+		story.turns += second > SECONDS && kernel.listener.backlog != story.last;
+		story.last = kernel.listener.backlog;
+	}
+	assert_int_equal(story.turns, 0);
+	assert_true(story.last >= 150);
+}
+
+static void a_syn_queue_grows_and_cookies_leave_it(void **state)
+{
+	(void)state;
+	for (int cookies = 0; cookies < 2; cookies++) {
+		struct story story = {0};
+		int64_t room;
+
+		kernel_init(&kernel);
+		kernel.inputs.apply = true;
+		kernel.inputs.cooldown_ms = COOLDOWN_MS;
+		kernel_listen(&kernel, 4096);
+		kernel_set(&kernel, SYSCTL_SYN_COOKIES, cookies);
+		kernel_set(&kernel, SYSCTL_SYN_BACKLOG_MAX, 128);
+		for (int second = 0; second < SECONDS; second++) {
+			uint32_t many = cookies ? 5000 : 144, dropped;
+
+			kernel.inputs.now_ms += 1000;
+			room = kernel_get(&kernel, SYSCTL_SYN_BACKLOG_MAX) * 3 / 4;
+			if (cookies)
+				room = kernel.listener.backlog;
+			dropped = many > room ? many - (uint32_t)room : 0;
+			kernel.listener.handshakes = many - dropped;
+			kernel.listener.handshakes_peak = many - dropped;
+			kernel.listener.drops = kernel.listener.drops_now = cookies ? 0 : dropped;
+			kernel.space.syn_drops = kernel.space.syn_drops_now = kernel.listener.drops;
+			kernel.space.syn_cookies = cookies ? dropped : 0;
+			kernel_assess(&kernel);
+			kernel_apply(&kernel);
+			note(&story, kernel_get(&kernel, SYSCTL_SYN_BACKLOG_MAX), dropped != 0);
+			if (second >= SECONDS - 60)
+				story.drops_at_end += kernel.listener.drops;
+			assert_int_equal(kernel.listener.backlog, 4096);
+		}
+		assert_int_equal(story.drops_at_end, 0);
+		assert_int_equal(story.turns, 0);
+		if (cookies)
+			assert_int_equal(story.changes,
+					 0); /* nothing is lost; it may be an attack */
+		else
+			assert_in_range(story.last, 144 * 4 / 3, 144 * 4 / 3 / 0.7 * 1.25);
+	}
+}
+
+static void orphans_grow_within_their_memory(void **state)
+{
+	struct story story = {0};
+
+	(void)state;
+	kernel_set(&kernel, SYSCTL_ORPHANS_MAX, 1000);
+	for (int second = 0; second < SECONDS; second++) {
+		uint64_t many = second % 60 < 30 ? 1500 : 300;
+		uint64_t limit = (uint64_t)kernel_get(&kernel, SYSCTL_ORPHANS_MAX);
+
+		kernel.inputs.now_ms += 1000;
+		kernel.inputs.orphans = kernel.inputs.orphans_peak = many < limit ? many : limit;
+		kernel.inputs.orphan_drops = kernel.inputs.orphan_drops_now =
+			many > limit ? many - limit : 0;
+		kernel_assess(&kernel);
+		kernel_apply(&kernel);
+		note(&story, kernel_get(&kernel, SYSCTL_ORPHANS_MAX),
+		     kernel.inputs.orphan_drops_now != 0);
+		if (second >= SECONDS - 60)
+			story.drops_at_end += kernel.inputs.orphan_drops;
+	}
+	assert_int_equal(story.drops_at_end, 0);
+	assert_int_equal(story.turns, 0);
+	assert_in_range(story.last, 1500 / 0.7 * 3 / 4, 1500 / 0.7 * 5 / 4);
+	/* for no more than the memory that they may cost */
+	kernel_init(&kernel);
+	kernel.inputs.apply = true;
+	kernel.inputs.memory_max = 200 * 4096;
+	kernel_set(&kernel, SYSCTL_ORPHANS_MAX, 1000);
+	for (int second = 0; second < SECONDS; second++) {
+		kernel.inputs.now_ms += 1000;
+		kernel.inputs.orphans = kernel.inputs.orphans_peak =
+			(uint64_t)kernel_get(&kernel, SYSCTL_ORPHANS_MAX);
+		kernel.inputs.orphan_drops = kernel.inputs.orphan_drops_now = 500;
+		kernel_assess(&kernel);
+		kernel_apply(&kernel);
+	}
+	assert_int_equal(kernel_get(&kernel, SYSCTL_ORPHANS_MAX), 1200);
+	assert_false(kernel.sheet.advice_count && kernel.sheet.advice[0].enough);
+}
+
+/* From outside of the bounds of the config it comes by steps too. */
+static void a_min_is_no_jump(void **state)
+{
+	struct story story = {0};
+
+	(void)state;
+	kernel_set(&kernel, SYSCTL_TIME_WAITS_MAX, 8000);
+	kernel.space.key[SYSCTL_TIME_WAITS_MAX].min = 40000;
+	kernel.space.key[SYSCTL_TIME_WAITS_MAX].max = 100000;
+	run_closes(steady, &story);
+	assert_true(story.changes >= 3);
+	assert_int_equal(story.drops_at_end, 0);
+}
+
 /* --- others ----------------------------------------------------------------------------------- */
 
 static void the_fin_timeout_falls_and_comes_back(void **state)
@@ -355,6 +475,10 @@ int main(void)
 		TEST(what_is_somebody_elses_is_not_moved),
 		TEST(a_queue_grows_until_bursts_fit),
 		TEST(what_nobody_wants_any_more_goes_back),
+		TEST(bursts_that_are_rare_do_not_make_it_swing),
+		TEST(a_syn_queue_grows_and_cookies_leave_it),
+		TEST(orphans_grow_within_their_memory),
+		TEST(a_min_is_no_jump),
 		TEST(the_fin_timeout_falls_and_comes_back),
 		TEST(of_the_levers_for_ports_one_is_moved),
 		TEST(nothing_is_lowered_that_may_only_rise),

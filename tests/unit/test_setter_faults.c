@@ -145,8 +145,7 @@ static void become_powerless(void)
 	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {{0}};
 
 	/* Another user's, so that the mode does not permit it either. */
-	if (chown(world_folder, 65534, 65534) < 0 || setresuid(65534, 65534, 65534) < 0 ||
-	    syscall(SYS_capset, &header, none) < 0)
+	if (setresuid(65534, 65534, 65534) < 0 || syscall(SYS_capset, &header, none) < 0)
 		_exit(98);
 }
 
@@ -171,7 +170,7 @@ static void without_permission_it_says_so(void **state)
 
 	(void)state;
 	world_need();
-	if (getuid() != 0)
+	if (chown(world_folder, 65534, 65534) < 0)
 		unit_skip("needs two users");
 	outcome = outcome_in_child(become_powerless);
 	assert_int_equal(chown(world_folder, 0, 0), 0);

@@ -123,8 +123,9 @@ try_lever() {
 		return
 	fi
 	[ -z "$other" ] || paste b "$other"
-	# whose addresses these are nobody but the admin knows
-	sed -i 's/{10\.77\.0\.2, \.\.\.}/{10.77.0.2, 10.77.0.3, 10.77.0.4, 10.77.0.5, 10.77.0.6, 10.77.0.7, 10.77.0.8}/' \
+	# whose addresses these are nobody but the admin knows, so the line is a comment
+	sed -i 's/# echo /echo /
+		s/{10\.77\.0\.2, \.\.\.}/{10.77.0.2, 10.77.0.3, 10.77.0.4, 10.77.0.5, 10.77.0.6, 10.77.0.7, 10.77.0.8}/' \
 		"$dir/sheet.jsonl"
 	paste b "$id/$lever"
 	churn_load "with-$lever" 8001 "$trial_rate" "$trial_seconds"
