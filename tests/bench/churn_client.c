@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/bench/churn_client.h"
+#include "tests/bench/churn_conns.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,17 +16,7 @@
 #define IP_LOCAL_PORT_RANGE 51 /* Linux 6.3 */
 #endif
 
-enum { EVENTS = 256, NONE = -1, TURN_NS = 2000000 };
-
-enum phase { FREE, CONNECTING, READING, AWAITING_EOF, STAYING };
-
-struct conn {
-	int fd;
-	enum phase phase;
-	uint64_t due_ns, begun_ns, seed;
-	uint32_t got;
-	int older, newer; /* by begun_ns; of the free ones, newer is the next */
-};
+enum { EVENTS = 256, TURN_NS = 2000000 };
 
 struct churn_client {
 	const struct churn_options *options;
@@ -33,79 +24,17 @@ struct churn_client {
 	int epoll;
 	pthread_t thread;
 	uint64_t began_ns, next; /* the number of the next to begin */
-	struct conn *conns;
-	int capacity, free, oldest, newest; /* the list of those that may take too long */
 	atomic_bool stop, done;
 	atomic_bool wanted;   /* the main thread waits for the lock, which is not a fair one */
 	pthread_mutex_t lock; /* of the rest, which the main thread collects */
 	struct churn_stats stats;
-	uint64_t open;
+	struct churn_conns conns;
 };
-
-/* --- connections ------------------------------------------------------------------------------
- */
-
-static bool grow(struct churn_client *client)
-{
-	int capacity = client->capacity ? client->capacity * 2 : 1024;
-	struct conn *conns = realloc(client->conns, (size_t)capacity * sizeof(*conns));
-
-	if (!conns)
-		return false;
-	client->conns = conns;
-	for (int i = client->capacity; i < capacity; i++) {
-		conns[i].phase = FREE;
-		conns[i].newer = i + 1 < capacity ? i + 1 : NONE;
-	}
-	client->free = client->capacity;
-	client->capacity = capacity;
-	return true;
-}
-
-/* Its place, at the newer end of the list; NONE: no memory. */
-static int conn_new(struct churn_client *client)
-{
-	struct conn *conn;
-	int place;
-
-	if (client->free == NONE && !grow(client))
-		return NONE;
-	place = client->free;
-	conn = &client->conns[place];
-	client->free = conn->newer;
-	memset(conn, 0, sizeof(*conn));
-	conn->older = client->newest;
-	conn->newer = NONE;
-	*(client->newest == NONE ? &client->oldest : &client->conns[client->newest].newer) = place;
-	client->newest = place;
-	client->open++;
-	return place;
-}
-
-/* It may take as long as it likes. */
-static void unlist(struct churn_client *client, struct conn *conn)
-{
-	*(conn->older == NONE ? &client->oldest : &client->conns[conn->older].newer) = conn->newer;
-	*(conn->newer == NONE ? &client->newest : &client->conns[conn->newer].older) = conn->older;
-}
-
-static void conn_end(struct churn_client *client, int place)
-{
-	struct conn *conn = &client->conns[place];
-
-	unlist(client, conn);
-	if (conn->fd >= 0)
-		close(conn->fd);
-	conn->phase = FREE;
-	conn->newer = client->free;
-	client->free = place;
-	client->open--;
-}
 
 static void conn_fail(struct churn_client *client, int place, int error)
 {
 	churn_stats_error(&client->stats, (unsigned int)error);
-	conn_end(client, place);
+	churn_conns_end(&client->conns, place);
 }
 
 /* --- beginning --------------------------------------------------------------------------------
@@ -130,7 +59,7 @@ static int prepare(const struct churn_options *options, int fd, uint64_t number)
 }
 
 /* 0, or an errno. */
-static int conn_connect(struct churn_client *client, struct conn *conn, uint64_t number)
+static int conn_connect(struct churn_client *client, struct churn_conn *conn, uint64_t number)
 {
 	const struct churn_address *at = &client->options->at;
 	int error = prepare(client->options, conn->fd, number);
@@ -148,16 +77,16 @@ static int conn_connect(struct churn_client *client, struct conn *conn, uint64_t
 static void begin(struct churn_client *client, uint64_t number, uint64_t due_ns)
 {
 	struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET};
-	int place = conn_new(client), error = 0;
-	struct conn *conn;
+	int place = churn_conns_new(&client->conns), error = 0;
+	struct churn_conn *conn;
 
 	client->stats.begun++;
-	if (place == NONE) {
+	if (place == CHURN_NO_PLACE) {
 		churn_stats_error(&client->stats, ENOMEM);
 		return;
 	}
-	conn = &client->conns[place];
-	conn->phase = CONNECTING;
+	conn = &client->conns.at[place];
+	conn->phase = CHURN_CONNECTING;
 	conn->due_ns = due_ns;
 	conn->begun_ns = churn_now_ns();
 	conn->seed = number * UINT64_C(0x9e3779b97f4a7c15) + 1;
@@ -198,7 +127,7 @@ static uint64_t begin_due(struct churn_client *client)
  */
 
 /* 0, or an errno. */
-static int ask(struct churn_client *client, struct conn *conn)
+static int ask(struct churn_client *client, struct churn_conn *conn)
 {
 	struct churn_request request = {
 		.magic = CHURN_MAGIC, .length = client->options->answer, .seed = conn->seed};
@@ -212,12 +141,12 @@ static int ask(struct churn_client *client, struct conn *conn)
 	request.sum = churn_request_sum(&request);
 	if (send(conn->fd, &request, sizeof(request), MSG_NOSIGNAL) != (ssize_t)sizeof(request))
 		return errno ? errno : EIO;
-	conn->phase = READING;
+	conn->phase = CHURN_READING;
 	return 0;
 }
 
-static bool is_right(const struct churn_client *client, const struct conn *conn, const uint8_t *buf,
-		     size_t len)
+static bool is_right(const struct churn_client *client, const struct churn_conn *conn,
+		     const uint8_t *buf, size_t len)
 {
 	uint8_t expected[4096];
 
@@ -230,43 +159,41 @@ static bool is_right(const struct churn_client *client, const struct conn *conn,
 /* The whole answer is there. */
 static void answered(struct churn_client *client, int place)
 {
-	struct conn *conn = &client->conns[place];
+	struct churn_conn *conn = &client->conns.at[place];
 
 	client->stats.answered++;
 	churn_hist_record(&client->stats.answer, churn_now_ns() - conn->due_ns);
 	if (client->options->close == CHURN_US) {
 		client->stats.ended++;
-		conn_end(client, place);
+		churn_conns_end(&client->conns, place);
 	} else if (client->options->close == CHURN_NEVER) {
-		unlist(client, conn);
-		conn->older = conn->newer = place; /* a list of its own */
-		conn->phase = STAYING;
+		churn_conns_stay(&client->conns, place);
 	} else {
-		conn->phase = AWAITING_EOF;
+		conn->phase = CHURN_AWAITING_EOF;
 	}
 }
 
 static void end_of_file(struct churn_client *client, int place)
 {
-	struct conn *conn = &client->conns[place];
+	struct churn_conn *conn = &client->conns.at[place];
 
-	if (conn->phase == READING && client->options->until_eof &&
+	if (conn->phase == CHURN_READING && client->options->until_eof &&
 	    conn->got == client->options->answer)
 		answered(client, place);
-	if (conn->phase == AWAITING_EOF) {
+	if (conn->phase == CHURN_AWAITING_EOF) {
 		client->stats.ended++;
-		conn_end(client, place);
-	} else if (conn->phase == READING) {
+		churn_conns_end(&client->conns, place);
+	} else if (conn->phase == CHURN_READING) {
 		conn_fail(client, place, CHURN_EOF);
 	}
 }
 
 static void read_all(struct churn_client *client, int place)
 {
-	struct conn *conn = &client->conns[place];
+	struct churn_conn *conn = &client->conns.at[place];
 	uint8_t buf[4096];
 
-	while (conn->phase == READING || conn->phase == AWAITING_EOF) {
+	while (conn->phase == CHURN_READING || conn->phase == CHURN_AWAITING_EOF) {
 		ssize_t n = recv(conn->fd, buf, sizeof(buf), 0);
 
 		if (n < 0 && errno == EAGAIN)
@@ -288,9 +215,9 @@ static void read_all(struct churn_client *client, int place)
 static void act(struct churn_client *client, const struct epoll_event *event)
 {
 	int place = (int)event->data.u32, error;
-	struct conn *conn = &client->conns[place];
+	struct churn_conn *conn = &client->conns.at[place];
 
-	if (conn->phase == CONNECTING) {
+	if (conn->phase == CHURN_CONNECTING) {
 		error = ask(client, conn);
 		if (error) {
 			conn_fail(client, place, error);
@@ -306,8 +233,9 @@ static void give_up_old(struct churn_client *client)
 	uint64_t patience_ns = client->options->timeout_s * UINT64_C(1000000000);
 	uint64_t now = churn_now_ns();
 
-	while (client->oldest != NONE && now - client->conns[client->oldest].begun_ns > patience_ns)
-		conn_fail(client, client->oldest, CHURN_TIMEOUT);
+	while (client->conns.oldest != CHURN_NO_PLACE &&
+	       now - client->conns.at[client->conns.oldest].begun_ns > patience_ns)
+		conn_fail(client, client->conns.oldest, CHURN_TIMEOUT);
 }
 
 /* --- the thread -------------------------------------------------------------------------------
@@ -336,7 +264,7 @@ static void *run(void *arg)
 		pthread_mutex_lock(&client->lock);
 		due_ns = begin_due(client);
 		give_up_old(client);
-		client->done = due_ns == UINT64_MAX && client->oldest == NONE;
+		client->done = due_ns == UINT64_MAX && client->conns.oldest == CHURN_NO_PLACE;
 		pthread_mutex_unlock(&client->lock);
 		wait_for_events(client, due_ns);
 		while (client->wanted)
@@ -355,7 +283,7 @@ struct churn_client *churn_client_start(const struct churn_options *options, uns
 	client->options = options;
 	client->index = client->next = index;
 	client->began_ns = began_ns;
-	client->free = client->oldest = client->newest = NONE;
+	churn_conns_init(&client->conns);
 	pthread_mutex_init(&client->lock, NULL);
 	client->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (client->epoll >= 0 && !pthread_create(&client->thread, NULL, run, client))
@@ -374,7 +302,7 @@ uint64_t churn_client_collect(struct churn_client *client, struct churn_stats *t
 	pthread_mutex_lock(&client->lock);
 	client->wanted = false;
 	churn_stats_move(to, &client->stats);
-	open = client->open;
+	open = client->conns.open;
 	pthread_mutex_unlock(&client->lock);
 	return open;
 }
@@ -388,11 +316,8 @@ void churn_client_free(struct churn_client *client)
 {
 	client->stop = true;
 	pthread_join(client->thread, NULL);
-	for (int i = 0; i < client->capacity; i++)
-		if (client->conns[i].phase != FREE && client->conns[i].fd >= 0)
-			close(client->conns[i].fd);
+	churn_conns_free(&client->conns);
 	close(client->epoll);
 	pthread_mutex_destroy(&client->lock);
-	free(client->conns);
 	free(client);
 }

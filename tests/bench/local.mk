@@ -10,6 +10,7 @@ check_PROGRAMS += tests/bench/churn
 tests_bench_churn_SOURCES = \
 	tests/bench/churn.c tests/bench/churn.h \
 	tests/bench/churn_client.c tests/bench/churn_client.h \
+	tests/bench/churn_conns.c tests/bench/churn_conns.h \
 	tests/bench/churn_hist.c tests/bench/churn_hist.h \
 	tests/bench/churn_plan.c tests/bench/churn_plan.h \
 	tests/bench/churn_run.c \

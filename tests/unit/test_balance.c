@@ -414,6 +414,23 @@ static void a_syn_queue_that_overflows(void **state)
 	assert_non_null(kernel_advice(&kernel, "syn-queue/10.77.0.1:80/relisten"));
 }
 
+static void syns_that_come_again_are_no_drops(void **state)
+{
+	(void)state;
+	kernel_listen(&kernel, 128);
+	kernel_set(&kernel, SYSCTL_SYN_COOKIES, 0);
+	kernel.listener.handshakes = kernel.listener.handshakes_peak = 72;
+	kernel.listener.drops = kernel.listener.drops_now =
+		500; /* of the listener, not of the queue */
+	kernel_assess(&kernel);
+	assert_int_equal(kernel_entry(&kernel, "syn-queue/10.77.0.1:80")->drops, 0);
+	assert_int_equal(kernel_entry(&kernel, "syn-queue/10.77.0.1:80")->level, BALANCE_FINE);
+	assert_null(kernel_advice(&kernel, "syn-queue/10.77.0.1:80/relisten"));
+	kernel.space.syn_drops = 20;
+	kernel_assess(&kernel);
+	assert_int_equal(kernel_entry(&kernel, "syn-queue/10.77.0.1:80")->drops, 20);
+}
+
 /* --- the others ------------------------------------------------------------------------------- */
 
 static void orphans(void **state)
@@ -635,6 +652,7 @@ int main(void)
 		TEST(buckets_that_will_overflow),
 		TEST(an_accept_queue_that_overflows),
 		TEST(a_syn_queue_that_overflows),
+		TEST(syns_that_come_again_are_no_drops),
 		TEST(orphans),
 		TEST(descriptors_and_memory),
 		TEST(conntrack),

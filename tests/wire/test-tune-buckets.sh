@@ -67,7 +67,7 @@ in_ns a ss -K -Htan state time-wait >/dev/null
 tune_start a <<<'tune { mode = apply }'
 before=$(counter a TCPTimeWaitOverflow)
 churn_load fill 8001 "$limit" 1 --close peer "${sources[@]}"
-churn_load load 8001 "$rate" "$(by_length 60 240)" --close peer "${sources[@]}"
+churn_load load 8001 "$rate" "$(by_length 60 420)" --close peer "${sources[@]}"
 check "TIME_WAITs are dropped" wait_for 60 counter_least a TCPTimeWaitOverflow $((before + 1))
 check "time-wait-buckets: who makes them is named" wait_for 30 sheet_has a time-wait-buckets '.program == "churn"'
 cp "$dir/sheet.jsonl" "$dir/advised.jsonl"
@@ -79,10 +79,10 @@ check "nothing for who connects is proposed to who accepts" \
 	grep -qvE 'tw-reuse|port-range|local-ports' <<<"$(levers time-wait-buckets)"
 check "mode apply raises the limit" wait_for 60 setting_least a $key $((limit * 5 / 4))
 need=$((rate * 60))
-check "until what is needed is in balance" wait_for "$(by_length 60 120)" setting_least a $key $((need * 4 / 3))
+check "until what is needed is in balance" wait_for "$(by_length 60 240)" setting_least a $key $((need * 8 / 7))
 settled=$(counter a TCPTimeWaitOverflow)
 began=$(churn_second load)
-check "the load goes on" wait_for 200 churn_second_least load $((began + $(by_length 10 90)))
+check "the load goes on" wait_for 240 churn_second_least load $((began + $(by_length 10 90)))
 is "$settled" "$(counter a TCPTimeWaitOverflow)" "none is dropped any more"
 note "$((settled - before)) were dropped; the limit went from $limit to $(setting a $key);" \
 	"$(time_waits) TIME_WAITs"

@@ -35,7 +35,7 @@ burst=$((backlog * 3 / 2))
 in_ns a sysctl -qw net.core.somaxconn=$((backlog + 2))
 churn_serve web 8001 --backlog "$backlog" --accept-every 100 --close us
 id=accept-queue/$A4:8001
-churn_load load 8001 $((burst * 5)) 280 --burst "$burst" --close peer --timeout 60
+churn_load load 8001 $((burst * 5)) 600 --burst "$burst" --close peer --timeout 60
 check "connections are refused a place" wait_for 60 counter_least a ListenOverflows 1
 named a "$id" over
 is churn "$(resource "$id" .program)" "$id: the program is named"
@@ -45,7 +45,7 @@ is "$backlog $((backlog + 2))" "$(backlog_of 8001) $(setting a net.core.somaxcon
 tune_mode a apply
 check "mode apply makes it longer" wait_for 90 backlog_least 8001 $((burst + 1))
 at_least $((burst + 1)) "$(setting a net.core.somaxconn)" "and what bounds it"
-check "the drops stop" wait_for 60 settled a ListenOverflows "$(by_length 5 60)"
+check "the drops stop" wait_for "$(by_length 60 240)" settled a ListenOverflows "$(by_length 5 60)"
 note "backlog $backlog is $(backlog_of 8001), somaxconn $(setting a net.core.somaxconn);" \
 	"ListenOverflows $(counter a ListenOverflows)"
 at_most $((backlog * 4)) "$(backlog_of 8001)" "it is no longer than is needed"
@@ -83,7 +83,7 @@ is churn "$(resource "$id" .program)" "$id: the program is named"
 note "levers: $(levers "$id")"
 tune_mode a apply
 check "mode apply makes the backlog longer" wait_for 90 backlog_least 8002 49
-check "the drops stop" wait_for 60 settled a TCPReqQFullDrop "$(by_length 5 60)"
+check "the drops stop" wait_for "$(by_length 60 240)" settled a TCPReqQFullDrop "$(by_length 5 60)"
 at_most 128 "$(backlog_of 8002)" "SYNs that come again are no reason to make it longer still"
 note "backlog 32 is $(backlog_of 8002); TCPReqQFullDrop $(counter a TCPReqQFullDrop)"
 stop half INT
@@ -104,7 +104,7 @@ note "levers: $(levers "$id")"
 check "to switch SYN cookies on is proposed first" grep -q '^syncookies ' <<<"$(levers "$id") "
 tune_mode a apply
 check "mode apply raises tcp_max_syn_backlog" wait_for 90 setting_least a net.ipv4.tcp_max_syn_backlog 65
-check "the drops stop there too" wait_for 60 settled a ListenDrops "$(by_length 5 60)"
+check "the drops stop there too" wait_for "$(by_length 60 240)" settled a ListenDrops "$(by_length 5 60)"
 note "tcp_max_syn_backlog 44 is $(setting a net.ipv4.tcp_max_syn_backlog)"
 is 0 "$(setting a net.ipv4.tcp_syncookies)" "SYN cookies are as the admin has set them"
 stop more INT
