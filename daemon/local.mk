@@ -81,6 +81,7 @@ libdaemon_la_SOURCES = \
 	daemon/tune_reply.c daemon/tune_reply.h \
 	daemon/tune_samples.c daemon/tune_samples.h \
 	daemon/user.c daemon/user.h \
+	daemon/visit.c daemon/visit.h \
 	daemon/vitals.c daemon/vitals.h \
 	daemon/welcome.c daemon/welcome.h
 libdaemon_la_CFLAGS = $(AM_CFLAGS) -pthread

@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/opener.h"
 
-#include "daemon/log.h"
 #include "daemon/sysctl.h"
+#include "daemon/visit.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
-#include <sched.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { REQUESTS_AT_ONCE = 16 };
@@ -39,8 +36,13 @@ void opener_drop(int fds[OPENED_FDS])
 	}
 }
 
-/* In the namespace that we are in. 0 or errno. */
-static int open_here(int fds[OPENED_FDS])
+struct opening {
+	int *fds;
+	int error; /* errno */
+};
+
+/* In the namespace that we are in. */
+static void open_here(void *arg)
 {
 	static const char *const paths[OPENED_FDS] = {
 		[OPENED_NETSTAT] = "/proc/thread-self/net/netstat",
@@ -51,53 +53,26 @@ static int open_here(int fds[OPENED_FDS])
 		[OPENED_CORE] = SYSCTL_FOLDER "core",
 		[OPENED_NETFILTER] = SYSCTL_FOLDER "netfilter",
 	};
+	struct opening *opening = arg;
+	int *fds = opening->fds;
 
-	for (int i = 0; i < OPENED_FDS; i++) {
+	for (int i = 0; i < OPENED_FDS && !opening->error; i++) {
 		if (!paths[i])
 			fds[i] = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 		else
 			fds[i] = open(paths[i], O_CLOEXEC | (i >= OPENED_IPV4 ? O_PATH : O_RDONLY));
 		if (fds[i] < 0 && (errno != ENOENT || !paths[i]))
-			return errno;
+			opening->error = errno;
 	}
-	return 0;
-}
-
-static int open_namespace(const struct opener_request *request)
-{
-	char path[64];
-	struct stat st;
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%lld/ns/net", (long long)request->pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0 && (fstat(fd, &st) < 0 || st.st_ino != request->netns)) {
-		close(fd);
-		errno = ESRCH;
-		return -1;
-	}
-	return fd;
 }
 
 /* 0 or errno. */
 static int open_there(const struct opener_request *request, int fds[OPENED_FDS])
 {
-	int own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	int there = own < 0 ? -1 : open_namespace(request), error = errno;
+	struct opening opening = {fds, 0};
+	int error = visit_netns(request->netns, (pid_t)request->pid, open_here, &opening);
 
-	if (there >= 0) {
-		bool is_there = setns(there, CLONE_NEWNET) == 0;
-
-		error = is_there ? open_here(fds) : errno;
-		if (is_there && setns(own, CLONE_NEWNET) < 0) {
-			log_error("cannot come back from a network namespace: %m");
-			_exit(1);
-		}
-		close(there);
-	}
-	if (own >= 0)
-		close(own);
-	return error;
+	return error ? error : opening.error;
 }
 
 static void answer(int fd, const struct opener_request *request)

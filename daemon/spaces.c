@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/spaces.h"
 
-#include "daemon/log.h"
+#include "daemon/visit.h"
 
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,36 +74,11 @@ void spaces_drop(struct spaces *spaces, struct space *space)
 
 /* --- going there ------------------------------------------------------------------------------ */
 
-static int open_namespace(uint64_t netns, pid_t pid)
+static void open_there(void *arg)
 {
-	char path[64];
-	struct stat st;
-	int fd;
+	struct space *space = arg;
 
-	snprintf(path, sizeof(path), "/proc/%lld/ns/net", (long long)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0) {
-		errno = errno == ENOENT ? ESRCH : errno;
-		return -1;
-	}
-	if (fstat(fd, &st) == 0 && st.st_ino == netns)
-		return fd;
-	close(fd);
-	errno = ESRCH;
-	return -1;
-}
-
-/* 0 or errno. */
-static int visit(int own, int there, uint64_t netns, struct space *space)
-{
-	if (setns(there, CLONE_NEWNET) < 0)
-		return errno;
-	open_here(space, netns);
-	if (setns(own, CLONE_NEWNET) < 0) {
-		log_error("cannot come back from a network namespace: %m");
-		_exit(1);
-	}
-	return 0;
+	open_here(space, space->netns);
 }
 
 static struct space *keep(struct spaces *spaces, const struct space *space)
@@ -118,18 +91,9 @@ static struct space *keep(struct spaces *spaces, const struct space *space)
 
 struct space *spaces_enter(struct spaces *spaces, uint64_t netns, pid_t pid)
 {
-	int own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), error = errno;
-	int there = own < 0 ? -1 : open_namespace(netns, pid);
-	struct space space;
+	struct space space = {.netns = netns};
+	int error = visit_netns(netns, pid, open_there, &space);
 
-	if (own >= 0 && there < 0)
-		error = errno;
-	if (there >= 0) {
-		error = visit(own, there, netns, &space);
-		close(there);
-	}
-	if (own >= 0)
-		close(own);
 	errno = error;
 	return error ? NULL : keep(spaces, &space);
 }
