@@ -210,7 +210,6 @@ if build_step "build with gcc" build gcc --enable-werror CC=gcc; then
 	behind "build with address and undefined sanitizers" build asan --enable-sanitizers
 	behind "build with thread sanitizer" build_units tsan --enable-sanitizers=thread
 	behind "build with clang" build clang --enable-werror CC=clang
-	behind "make distcheck" distcheck
 	test_step "config tests" gcc CONF_TESTS
 	test_step "tests of the command" gcc CLI_TESTS
 	test_step "wire tests" gcc WIRE_TESTS
@@ -218,7 +217,7 @@ if build_step "build with gcc" build gcc --enable-werror CC=gcc; then
 	test_step "a sample of other programs' test suites" gcc SUITE_TESTS
 	test_step "lint" gcc LINT_TESTS
 	joined "build with clang"
-	joined "make distcheck"
+	build_step "make distcheck" distcheck
 else
 	without gcc "unit tests" "config tests" "tests of the command" "lint" "make distcheck" \
 		"wire tests" "programs with and without the shim" \
