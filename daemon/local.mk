@@ -88,7 +88,7 @@ libdaemon_la_CFLAGS = $(AM_CFLAGS) -pthread
 libdaemon_la_CPPFLAGS = $(AM_CPPFLAGS) \
 	$(EVENT_CFLAGS) $(CONFUSE_CFLAGS) $(MNL_CFLAGS) $(JANSSON_CFLAGS)
 libdaemon_la_LIBADD = libcli.la libconfig.la libcommon.la \
-	$(EVENT_LIBS) $(CONFUSE_LIBS) $(MNL_LIBS) $(JANSSON_LIBS)
+	$(EVENT_LIBS) $(CONFUSE_LIBS) $(MNL_LIBS) $(JANSSON_LIBS) -lm
 
 # The config file: the daemon's and the CLI's.
 libconfig_la_SOURCES = \

@@ -163,8 +163,10 @@ refused()
 {
 	local what=$1 status=$2 pattern=$3
 
-	command_line "clear; $4; echo \"exit=\$?\""
-	if wait_for shows "^exit=$status\$" && line_is 1 "^closeside: $pattern" &&
+	# what is there already is not what we wait for
+	refusals=$((${refusals:-0} + 1))
+	command_line "clear; $4; echo \"exit=\$? of $refusals\""
+	if wait_for shows "^exit=$status of $refusals\$" && line_is 1 "^closeside: $pattern" &&
 		[ "$(terminal '#{alternate_on} #{cursor_flag} #{keypad_flag}')" = "0 1 0" ]; then
 		ok "$what"
 	else
