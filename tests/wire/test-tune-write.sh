@@ -136,7 +136,7 @@ start b load "$python" "$dir/load.py" "$A4" 8001 40
 # --- set, and put back ---
 is "done" "$(apply)" "apply, as the unit permits"
 applied=$(value)
-at_least $((limit * 5 / 4)) "$applied" "it is set"
+at_least $((limit + 1)) "$applied" "it is set"
 is ours "$(state)" "it is closeside's"
 is 1 "$(logged "$key: $limit to $applied")" "one line in the log"
 is "600 1" "$(stat -c '%a' "$dir/a.socket.journal") $(grep -c "$key $limit " "$dir/a.socket.journal")" \
