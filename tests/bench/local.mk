@@ -6,6 +6,8 @@ check_PROGRAMS += tests/bench/model
 tests_bench_model_SOURCES = tests/bench/model.c
 tests_bench_model_CPPFLAGS = $(AM_CPPFLAGS) $(EVENT_CFLAGS)
 tests_bench_model_LDADD = libdaemon.la libcommon.la $(EVENT_LIBS) -lpthread
+check_PROGRAMS += tests/bench/sample
+tests_bench_sample_SOURCES = tests/bench/sample.c
 check_PROGRAMS += tests/bench/churn
 tests_bench_churn_SOURCES = \
 	tests/bench/churn.c tests/bench/churn.h \
@@ -15,6 +17,7 @@ tests_bench_churn_SOURCES = \
 	tests/bench/churn_plan.c tests/bench/churn_plan.h \
 	tests/bench/churn_run.c \
 	tests/bench/churn_server.c \
+	tests/bench/churn_socket.c tests/bench/churn_socket.h \
 	tests/bench/churn_stats.c tests/bench/churn_stats.h
 tests_bench_churn_LDADD = libcommon.la -lpthread -lm
 BENCHES += \
@@ -24,4 +27,6 @@ BENCHES += \
 	tests/bench/close-first.sh \
 	tests/bench/policies.sh \
 	tests/bench/system-calls.sh
-EXTRA_DIST += tests/bench/nginx.sh
+EXTRA_DIST += tests/bench/nginx.sh \
+	tests/bench/compare.sh tests/bench/compare-lib.sh tests/bench/compare-one.sh \
+	tests/bench/compare-ports.sh tests/bench/compare-loss.sh tests/bench/compare-others.sh tests/bench/compare-rate.jq
