@@ -32,7 +32,7 @@ compare_size() {
 		loss_connections=20
 		;;
 	mini) # for make check: do the rows come, and do they say what must be so?
-		seconds=2 offered=200 most_offered=200 most_seconds=2 idle_seconds=1
+		seconds=2 offered=100 most_offered=200 most_seconds=2 idle_seconds=1
 		range="40000 43999" wide_range="40000 49139" buckets=40
 		ports_range="40000 40399" ports_rate=400
 		loss_connections=8
@@ -153,8 +153,10 @@ compare_steer() {
 
 # From now on every second, if this kernel does it at all: tried at a TIME_WAIT made for it.
 compare_killer() {
-	start_listening a trial 8999 "$churn" -l "$A4:8999" --close us >&2 || error "no server" || return
-	in_ns b "$churn" -c "$A4:8999" -r 1 -d 1 --close "$([ "$killer" = a ] && echo peer || echo us)" >"$dir/trial.out"
+	local server=peer client=us
+	[ "$killer" = b ] || { server=us client=peer; }
+	start_listening a trial 8999 "$churn" -l "$A4:8999" --close $server >&2 || error "no server" || return
+	in_ns b "$churn" -c "$A4:8999" -r 1 -d 1 --close $client >"$dir/trial.out"
 	stop trial
 	wait_for 5 time_waits_least "$killer" 1 || error "no TIME_WAIT to try ss -K at" || return
 	in_ns "$killer" ss -K -Htan state time-wait >"$dir/killed" 2>&1

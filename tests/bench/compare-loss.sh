@@ -16,12 +16,13 @@ compare_size "$1" || exit
 answer=1048576
 own_contenders=("default" "SO_LINGER 0" "linger = abort" "watch-only" "close-first = peer" "time-wait = none"
 	"time-wait = 2s")
-declare -A port_of=() errors=()
+declare -A port_of=()
 
 # emit CONTENDER JSON: with what all rows have
 emit() {
 	local ours=false
 	case $1 in *" = "* | watch-only) ours=true ;; esac
+	# shellcheck disable=SC2016 # jq expands them
 	compare_emit -n --arg contender "$1" --argjson ours "$ours" --arg size "$size" --argjson row "$2" \
 		'{bench: "loss", contender: $contender, ours: $ours, size: $size} + $row'
 }
@@ -61,7 +62,7 @@ tell() {
 		emit_error "$1" "no row: $(tail -n1 "$log")"
 }
 
-# proven NAME: the daemon has a record of each that was closed under the shim
+# The daemon has a record of each that was closed under the shim.
 records_least() {
 	[ "$(ctl a status records | jq '.close + .["hand-over"]')" -ge "$1" ]
 }
@@ -84,14 +85,16 @@ own() {
 	for name in "${own_contenders[@]}"; do
 		tell "$name"
 	done
-	wait_for 20 records_least $((5 * loss_connections)) && ctl_least a status records.hand-over "$loss_connections" ||
-		emit_error "ours" "not active: $(ctl a status records)"
+	if ! wait_for 20 records_least $((5 * loss_connections)) ||
+		! ctl_least a status records.hand-over "$loss_connections"; then
+		error "not active: $(ctl a status records)"
+	fi
 }
 
 wire_init
 finished=1
 in_ns a sysctl -qw net.ipv4.tcp_wmem="4096 4194304 8388608"
-own || emit_error "ours" "it did not go"
+own || emit_error "ours" "${error:-it did not go}"
 # shellcheck source=tests/bench/compare-others.sh
 . "$top_srcdir/tests/bench/compare-others.sh"
 others

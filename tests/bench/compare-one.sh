@@ -7,12 +7,12 @@
 # shellcheck source=tests/bench/compare-lib.sh
 . "$top_srcdir/tests/bench/compare-lib.sh"
 
-# The namespace in which proof is looked for.
+# what contender() sets; and why it could not be tried
 policy='' error='' ours=false end='' killer='' tuned=''
 
 # Samples all of it from now on: $dir/NAME.samples
 start_sample() {
-	local name=$1 groups=() daemon beside
+	local name=$1 groups=()
 	shift
 	[ -z "${pid_of[client]:-}" ] || groups+=(-p "client=${pid_of[client]}")
 	groups+=(-p "server=${pid_of[server]}")
@@ -52,7 +52,7 @@ load() {
 	start b client "${STEER[@]}" "$churn" -c "$A4:$port" -r "$offered" -d "$seconds" --drop-late \
 		--stay 1 "${client_options[@]}"
 	start_sample load
-	[ "$name" != local-ports ] && [ "$name" != source ] || look_early
+	case $name in local-ports | source) look_early ;; esac
 	wait_for $((seconds + 60)) pid_gone "${pid_of[client]}" || error "churn does not end" || return
 	unset "pid_of[client]"
 	stop sample
@@ -75,7 +75,7 @@ all_told() {
 prove() {
 	local proof=null condition=true
 	[ -z "$end" ] || {
-		wait_for 20 all_told || error "the daemon knows of $(jq -c .records "$dir/status.json") only" || return
+		wait_for 10 all_told || error "the daemon knows of $(jq -c .records "$dir/status.json") only" || return
 		case $name in
 		"close-first = peer") condition='.hand_overs > 0 and .held_until_peer > 0' ;;
 		"time-wait = 2s") condition='.retired > 0' ;;
@@ -133,6 +133,7 @@ tell() {
 }
 
 tell_error() {
+	# shellcheck disable=SC2016 # jq expands them
 	compare_emit -n --arg contender "$name" --arg first "$first" --argjson ours "$ours" \
 		--argjson offered "$offered" --argjson seconds "$seconds" --arg size "$size" --arg error "$1" \
 		'{bench: "rate", contender: $contender, ours: $ours, first: $first, offered_s: $offered,

@@ -24,14 +24,16 @@ load() {
 
 # tell CONTENDER OURS LOG
 tell() {
+	# shellcheck disable=SC2016 # jq expands them
 	compare_emit -n --arg contender "$1" --argjson ours "$2" --argjson of "$of" --arg size "$size" \
 		--slurpfile line <(jq -c 'select(.second != null and .begun > 0 and .ms < 59000)' "$dir/$3.log") '
-		foreach $line[] as $l (0; . + $l.ended;
+		foreach $line[] as $l (0; . + $l.begun - $l.failed;
 			{bench: "ports", contender: $contender, ours: $ours, size: $size, used: ., of: $of,
 			call_p50_us: $l.call_us.p50, call_p99_us: $l.call_us.p99, failed: $l.failed})'
 }
 
 tell_error() {
+	# shellcheck disable=SC2016 # jq expands them
 	compare_emit -n --arg contender "$1" --argjson ours "$2" --argjson of "$of" --arg size "$size" \
 		--arg error "$3" '{bench: "ports", contender: $contender, ours: $ours, size: $size, of: $of,
 		error: $error}'

@@ -2,8 +2,11 @@
 # A rate row, and its series. What churn said ($client, $server), once a second and of all; what was
 # sampled meanwhile ($sampled) and while nothing went on ($idle).
 
-def counts(side): [$sampled[1:$seconds + 1][] | .ns[side].time_waits];
-def mean: if length == 0 then null else add / length | round end;
+# TIME_WAITs on average while it went on; the most there were, also when the last had ended.
+def time_waits(side): {
+	mean: ([$sampled[1:$seconds + 1][] | .ns[side].time_waits] |
+		if length == 0 then null else add / length | round end),
+	max: ([$sampled[] | .ns[side].time_waits] | max)};
 def rounded: if . == null then null else . * 100 | round / 100 end;
 
 # Microseconds of processor of this group up to sample n.
@@ -28,8 +31,7 @@ def row: ([60, ($seconds / 2 | floor)] | if $seconds >= 120 then .[0] else .[1] 
 	answered: $total.answered, failed: $total.failed, missed: $total.missed, errors: $total.errors,
 	resets: $total.reset, slow: $total.slow, slow_calls: $total.slow_calls,
 	connect_us: $total.connect_us, call_us: $total.call_us, request_us: $total.answer_us,
-	time_waits_client: {mean: (counts("client") | mean), max: (counts("client") | max)},
-	time_waits_server: {mean: (counts("server") | mean), max: (counts("server") | max)},
+	time_waits_client: time_waits("client"), time_waits_server: time_waits("server"),
 	time_wait_bytes: ([$sampled[] | bytes(.)] | max), time_wait_bytes_of: $slab,
 	bytes_lost: $total.bytes_lost, cut: $total.cut, server_failed: $served.failed,
 	cpu_program_us: (cpu("client") + cpu("server") | per_connection),

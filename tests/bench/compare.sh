@@ -62,6 +62,9 @@ rounds=(
 	"client:small tcp_max_tw_buckets|client:peer-time-wait = none|client:source|server:time-wait = 2s|server:peer-time-wait = none"
 )
 
+# how many of them is the same in the end: for make check all that matters is that it goes
+[ "$size" != mini ] || rounds=("${rounds[0]}|${rounds[1]}|${rounds[2]}" "${rounds[3]}|${rounds[4]}")
+
 # Every contender is in some round, once.
 all_are_there() {
 	diff <(for first in client server; do contenders $first | sed "s/^/$first:/"; done | sort) \
