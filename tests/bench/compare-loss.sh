@@ -67,7 +67,7 @@ records_least() {
 	[ "$(ctl a status records | jq '.close + .["hand-over"]')" -ge "$1" ]
 }
 
-own() {
+own_start() {
 	local name
 	daemon_start a <<-END >&2 || return
 		defaults { grace = 500ms  grace-learn = no }
@@ -82,6 +82,10 @@ own() {
 	for name in "${own_contenders[@]}"; do
 		read_slowly "$name"
 	done
+}
+
+own_tell() {
+	local name
 	for name in "${own_contenders[@]}"; do
 		tell "$name"
 	done
@@ -91,10 +95,13 @@ own() {
 	fi
 }
 
-wire_init
-finished=1
-in_ns a sysctl -qw net.ipv4.tcp_wmem="4096 4194304 8388608"
-own || emit_error "ours" "${error:-it did not go}"
 # shellcheck source=tests/bench/compare-others.sh
 . "$top_srcdir/tests/bench/compare-others.sh"
-others
+wire_init
+finished=1
+others_start
+in_ns a sysctl -qw net.ipv4.tcp_wmem="4096 4194304 8388608"
+others_buffered
+others_read
+own_start && own_tell || emit_error "ours" "${error:-it did not go}"
+others_tell

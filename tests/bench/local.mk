@@ -13,6 +13,7 @@ tests_bench_churn_SOURCES = \
 	tests/bench/churn.c tests/bench/churn.h \
 	tests/bench/churn_client.c tests/bench/churn_client.h \
 	tests/bench/churn_conns.c tests/bench/churn_conns.h \
+	tests/bench/churn_exchange.c tests/bench/churn_exchange.h \
 	tests/bench/churn_hist.c tests/bench/churn_hist.h \
 	tests/bench/churn_plan.c tests/bench/churn_plan.h \
 	tests/bench/churn_run.c \
@@ -29,4 +30,5 @@ BENCHES += \
 	tests/bench/system-calls.sh
 EXTRA_DIST += tests/bench/nginx.sh \
 	tests/bench/compare.sh tests/bench/compare-lib.sh tests/bench/compare-one.sh \
-	tests/bench/compare-ports.sh tests/bench/compare-loss.sh tests/bench/compare-others.sh tests/bench/compare-rate.jq
+	tests/bench/compare-ports.sh tests/bench/compare-loss.sh tests/bench/compare-others.sh tests/bench/compare-rate.jq \
+	tests/bench/read_late.py

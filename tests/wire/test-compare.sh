@@ -135,6 +135,14 @@ for name in "default" "watch-only" "close-first = peer" "time-wait = none" "time
 	is "$loss_connections 0 0 $((loss_connections << 20))" "$(rows loss "select(.contender == \"$name\") |
 		\"\\(.connections) \\(.cut) \\(.bytes_lost) \\(.bytes_sent)\"")" "loss: $name loses nothing"
 done
+for name in "nginx send_timeout" "HAProxy"; do
+	is "$loss_connections 0" "$(rows loss "select(.contender == \"$name\") | \"\(.connections) \(.bytes_lost)\"")" \
+		"loss: $name loses nothing that it has sent"
+done
+for name in "nginx reset_timedout_connection" "HAProxy nolinger"; do
+	is "$loss_connections true" "$(rows loss "select(.contender == \"$name\") | \"\(.cut) \(.bytes_lost > 0)\"")" \
+		"loss: $name cuts every answer"
+done
 
 # --- what did not act is told ---
 for name in inert absent; do
