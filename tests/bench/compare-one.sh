@@ -10,6 +10,13 @@
 # what contender() sets; and why it could not be tried
 policy='' error='' ours=false end='' killer='' tuned=''
 
+# Behind this shell, for only then signals reach it. While something is measured nothing polls often: that
+# would take processor time from it.
+behind() {
+	"$@" &
+	wait $!
+}
+
 # Samples all of it from now on: $dir/NAME.samples
 start_sample() {
 	local name=$1 groups=()
@@ -37,12 +44,14 @@ samples_least() {
 
 idle() {
 	start_sample idle
-	wait_for $((idle_seconds + 20)) samples_least idle "$idle_seconds"
+	behind sleep "$idle_seconds"
+	wait_for 20 samples_least idle "$idle_seconds"
 	stop sample
 }
 
 # What only shows while it goes on: the ports of the first two seconds.
 look_early() {
+	behind sleep 2
 	wait_for 20 samples_least load 2
 	in_ns b ss -Htan "dport = :$port" >"$dir/early"
 }
@@ -53,7 +62,7 @@ load() {
 		--stay 1 "${client_options[@]}"
 	start_sample load
 	case $name in local-ports | source) look_early ;; esac
-	wait_for $((seconds + 60)) pid_gone "${pid_of[client]}" || error "churn does not end" || return
+	behind timeout $((seconds + 60)) tail --pid="${pid_of[client]}" -s 0.5 -f /dev/null || error "churn does not end" || return
 	unset "pid_of[client]"
 	stop sample
 	stop server
