@@ -7,6 +7,7 @@ libcommon_la_SOURCES = \
 	common/parse.c common/parse.h \
 	common/policy.c common/policy.h \
 	common/policy_keys.c \
+	common/ring.c common/ring.h \
 	common/tcp_state.c common/tcp_state.h \
 	common/wire.c common/wire.h
 libcommon_la_CFLAGS = $(AM_CFLAGS) -fPIC -fvisibility=hidden -U_FORTIFY_SOURCE

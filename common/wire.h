@@ -3,7 +3,8 @@
  *
  * SOCKET           a SOCK_SEQPACKET: the shim sends one wire_hello, then wire_records, some with
  *                  a descriptor; the daemon answers the hello with a wire_welcome that carries
- *                  the session page (a sealed memfd).
+ *                  the session page (a sealed memfd). From then on records without a descriptor
+ *                  go through the page's ring, and a wire_call on the socket wakes the daemon.
  * SOCKET.policy    the policy page: a file that the daemon writes and every shim maps read-only.
  *                  bind() and listen() are a server's first TCP calls, and must find their
  *                  policy without waiting for an answer; so it is read, not asked for.
@@ -15,8 +16,10 @@
 
 #include "common/endpoint.h"
 #include "common/policy.h"
+#include "common/ring.h"
 
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define WIRE_MAGIC 0x434c5344u /* "CLSD" */
@@ -109,9 +112,17 @@ struct wire_record {
 	uint32_t late; /* 1: see enum wire_hint */
 	uint8_t why; /* enum close_reason: why a close was not handed over, see close_obstacle() */
 	uint8_t pad[3];
-	uint32_t reserved;
+	/* On the socket: where the ring's next record goes, for what this process has put there
+	 * before comes before. */
+	uint32_t ring_head;
 };
 _Static_assert(sizeof(struct wire_record) == 16 + 40 + 8 + 4 + 12 + 12 + 4 + 4 + 4 + 8, "wire");
+_Static_assert(sizeof(struct wire_record) == RING_BYTES, "wire");
+
+/* There is something in the ring. */
+struct wire_call {
+	uint32_t magic;
+};
 
 /* Whether waiting pays for the peers of a policy and port, so that a close that nobody waits for is
  * not handed over at all. A prompt close is in one breath with the last data, on a connection that
@@ -141,14 +152,19 @@ struct policy_page {
 	struct policy_rule rules[WIRE_RULES_MAX];
 };
 
-/* The session page: shared with one process, which is not trusted with it. */
+/* The session page: shared with one process, which is not trusted with it. A file that is shorter,
+ * of an earlier version of the daemon, has no ring: records go by the socket. */
 struct session_page {
 	uint32_t magic;
-	uint16_t version, size;
+	uint16_t version, pad;
 	_Atomic int32_t credits; /* the shim takes one for each descriptor sent, the daemon gives */
 	_Atomic uint32_t lost;	 /* records the shim could not send */
+	uint32_t unused[12];
+	struct ring ring;
 };
-_Static_assert(sizeof(struct session_page) == 16, "wire");
+enum { SESSION_PAGE_MIN = 16 };
+_Static_assert(offsetof(struct session_page, unused) == SESSION_PAGE_MIN, "wire");
+_Static_assert(offsetof(struct session_page, ring) == 64, "wire");
 
 /* CLOCK_MONOTONIC_COARSE in milliseconds. */
 uint64_t wire_now_ms(void);

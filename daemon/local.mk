@@ -61,7 +61,8 @@ libdaemon_la_SOURCES = \
 	daemon/reply.c daemon/reply.h \
 	daemon/retire.c daemon/retire.h \
 	daemon/self.c daemon/self.h \
-	daemon/session.c daemon/session.h \
+	daemon/session.c daemon/session.h daemon/session_private.h \
+	daemon/session_read.c \
 	daemon/setter.c daemon/setter.h \
 	daemon/setter_channel.c \
 	daemon/setter_journal.c \

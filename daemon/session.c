@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/session.h"
+#include "daemon/session_private.h"
 
 #include "daemon/closer.h"
-#include "daemon/inbox.h"
 #include "daemon/limits.h"
 #include "daemon/log.h"
-#include "daemon/record.h"
 #include "daemon/user.h"
 #include "daemon/welcome.h"
 
@@ -32,300 +30,7 @@ enum {
 	ACCEPTS_PER_WAKE = 64,
 	ACCEPT_PAUSE_MS = 100, /* after EMFILE */
 	FORGET_AT_ONCE = 4096, /* connections */
-	REST_MS = 20,
 };
-
-struct session {
-	struct sessions *sessions;
-	int fd; /* -1: at EOF, but its process lives */
-	struct event readable;
-	struct event death; /* of the process, when its duplicates hang on it; then the pause
-			     * between forgetting and forgetting more */
-	bool was_dead;
-	struct user *user;
-	struct conn_owner owner;
-	struct custody_client client;
-	struct session_page *page; /* NULL: no hello yet */
-	int32_t credits;	   /* what the page began with */
-	uint16_t tag;
-	unsigned int bad;
-	bool steers;  /* it has said that it may hand over: it never rests */
-	bool resting; /* read by and by, not watched */
-	struct session *prev, *next;
-	struct session *rest_prev, *rest_next;
-};
-
-struct sessions {
-	struct session_parts parts;
-	unsigned int max, count;
-	uint64_t total, lost;
-	uint64_t messages; /* that were read */
-	bool have_read;	   /* since sessions_have_read() */
-	struct event listener, pause, rest;
-	struct session *all, *resting;
-};
-
-static void session_end(struct session *session);
-static void on_readable(evutil_socket_t fd, short what, void *arg);
-static void rest(struct session *session);
-static void stop_resting(struct session *session);
-
-static void bad_message(struct session *session, const char *what)
-{
-	session->sessions->parts.book->bad_messages++;
-	session->bad++;
-	user_blame(session->user, FAULT_MESSAGE, &session->owner.process, "%s", what);
-}
-
-/* A quarter of what the user may have in flight, shared among its sessions. */
-static int32_t credits_for(const struct session *session, uint32_t nofile)
-{
-	uint32_t credits = nofile / 4 / session->user->has[USER_SESSIONS];
-
-	if (credits < 1)
-		credits = 1;
-	return credits < LIMIT_CREDITS ? (int32_t)credits : LIMIT_CREDITS;
-}
-
-/* "tag=WORD" among the comma-separated options. */
-static uint16_t tag_of(struct book *book, const char *options, uid_t uid)
-{
-	while (*options) {
-		size_t len = strcspn(options, ",");
-
-		if (len > 4 && !memcmp(options, "tag=", 4))
-			return book_tag_slot(book, options + 4, len - 4, uid);
-		options += len;
-		options += *options == ',';
-	}
-	return 0;
-}
-
-static bool watch(struct session *session, const struct timeval *deadline)
-{
-	event_assign(&session->readable, session->sessions->parts.base, session->fd,
-		     EV_READ | EV_PERSIST, on_readable, session);
-	return event_add(&session->readable, deadline) == 0;
-}
-
-/* false: the session is not to be served. */
-static bool take_hello(struct session *session, const void *message, size_t len)
-{
-	const struct process *process = &session->owner.process;
-	struct book *book = session->sessions->parts.book;
-	struct wire_hello hello = {.magic = 0};
-	bool sent;
-	int fd;
-
-	memcpy(&hello, message, len < sizeof(hello) ? len : sizeof(hello));
-	hello.options[WIRE_OPTIONS_MAX - 1] = '\0';
-	if (len < 8 || hello.magic != WIRE_MAGIC) {
-		bad_message(session, "what it sent is no hello; not served");
-		return false;
-	}
-	if (hello.version != WIRE_VERSION) {
-		session->bad++;
-		book->bad_messages++;
-		log_limited(LOG_WARNING,
-			    "%s[%d]: its shim speaks protocol version %u, this daemon %u: "
-			    "it is not steered until it is restarted",
-			    process_name(process), (int)process->pid, hello.version, WIRE_VERSION);
-		return false;
-	}
-	if (len != sizeof(hello) || hello.size != sizeof(hello)) {
-		bad_message(session, "its hello has a wrong size; not served");
-		return false;
-	}
-	session->tag = tag_of(book, hello.options, process->uid);
-	if (session->tag)
-		book->tag[session->tag].sessions++;
-	session->credits = credits_for(session, hello.nofile);
-	session->page = welcome_page_new(session->credits, &fd);
-	if (!session->page) {
-		log_limited(LOG_WARNING, "session page of %s[%d]: %m", process_name(process),
-			    (int)process->pid);
-		return false;
-	}
-	session->owner.lost = &session->page->lost;
-	sent = welcome_send(session->fd, fd);
-	close(fd);
-	event_del(&session->readable);
-	watch(session, NULL); /* from now on without the deadline */
-	conn_owner_here(session->sessions->parts.conns, &session->owner);
-	/* A process that has ended already has left records all the same. */
-	return sent || errno == EPIPE || errno == ECONNRESET;
-}
-
-/* For a descriptor that has left the queue. The page is the process' to write: never give more
- * than it began with. */
-static void give_credit(struct session *session)
-{
-	if (atomic_load_explicit(&session->page->credits, memory_order_relaxed) < session->credits)
-		atomic_fetch_add_explicit(&session->page->credits, 1, memory_order_release);
-}
-
-static void drop_fd(const struct session *session, const struct inbox_message *message)
-{
-	if (message->fd >= 0)
-		closer_drop(session->sessions->parts.closer, message->fd,
-			    session->owner.process.uid);
-}
-
-static void take_record(struct session *session, const struct inbox_message *message)
-{
-	const struct session_parts *parts = &session->sessions->parts;
-	struct record_context context = {
-		.book = parts->book,
-		.conns = parts->conns,
-		.custody = parts->custody,
-		.retire = parts->retire,
-		.cuts = parts->cuts,
-		.owner = &session->owner,
-		.client = &session->client,
-		.tag = session->tag,
-	};
-	struct wire_record record;
-	const char *problem = "a record has a wrong size";
-
-	if (message->len == sizeof(record)) {
-		memcpy(&record, message->data, sizeof(record));
-		session->steers |= record.close_first != FIRST_APP || message->fd >= 0;
-		problem = record_take(&context, &record, message->fd, message->fd_lost);
-		if (!problem)
-			return;
-	}
-	drop_fd(session, message);
-	bad_message(session, problem);
-}
-
-/* false: the session is to end. */
-static bool take_message(void *arg, const struct inbox_message *message)
-{
-	struct session *session = arg;
-
-	session->sessions->messages++;
-	if (message->several) { /* hundreds at once would be our limit of open files */
-		drop_fd(session, message);
-		bad_message(session, "a message carries several descriptors; not served");
-		return false;
-	}
-	if (!session->page) {
-		drop_fd(session, message);
-		return take_hello(session, message->data, message->len);
-	}
-	if (message->fd >= 0 || message->fd_lost)
-		give_credit(session);
-	if (message->fd_lost) {
-		session->sessions->lost++;
-		log_limited(LOG_WARNING, "descriptors handed over are lost: "
-					 "the limit of open files is reached");
-	}
-	take_record(session, message);
-	return session->bad < LIMIT_BAD_MESSAGES;
-}
-
-enum reading { READ_NOTHING, READ_SOME, READ_MUCH, READ_ENDED };
-
-static enum reading read_messages(struct session *session)
-{
-	const struct session_parts *parts = &session->sessions->parts;
-	uint64_t before = session->sessions->messages;
-	bool more = true;
-
-	for (int i = 0; more && i < LIMIT_MESSAGES_TURN / INBOX_MESSAGES; i++) {
-		if (!inbox_read(session->fd, parts->closer, session->owner.process.uid,
-				take_message, session, &more)) {
-			session_end(session);
-			return READ_ENDED;
-		}
-	}
-	if (more)
-		return READ_MUCH;
-	return session->sessions->messages == before ? READ_NOTHING : READ_SOME;
-}
-
-static void on_readable(evutil_socket_t fd, short what, void *arg)
-{
-	struct session *session = arg;
-	struct sessions *sessions = session->sessions;
-	enum reading reading;
-
-	(void)fd;
-	if (what & EV_TIMEOUT) {
-		user_blame(session->user, FAULT_NO_HELLO, &session->owner.process,
-			   "a session without a hello; not served");
-		session_end(session);
-		return;
-	}
-	reading = read_messages(session);
-	if (reading == READ_SOME && session->page && !session->steers)
-		rest(session);
-	else
-		sessions->have_read = true;
-}
-
-/* --- rest ------------------------------------------------------------------------------------- */
-
-/* Records come one by one, and to wake up for each costs more than all the rest. Where nothing is
- * handed over nobody waits for what they say, so that they may gather for longer: such a session is
- * read every so many milliseconds while something comes, but before each answer to who asks. Not if
- * much comes, for its socket holds some hundreds. */
-static void rest(struct session *session)
-{
-	static const struct timeval moment = {.tv_usec = REST_MS * 1000};
-	struct sessions *sessions = session->sessions;
-
-	event_del(&session->readable);
-	session->resting = true;
-	if (!sessions->resting)
-		evtimer_add(&sessions->rest, &moment);
-	DL_APPEND2(sessions->resting, session, rest_prev, rest_next);
-}
-
-static void stop_resting(struct session *session)
-{
-	if (session->resting)
-		DL_DELETE2(session->sessions->resting, session, rest_prev, rest_next);
-	session->resting = false;
-}
-
-static void read_resting(struct session *session)
-{
-	switch (read_messages(session)) {
-	case READ_ENDED:
-		return;
-	case READ_SOME:
-		if (!session->steers)
-			return;
-		break;
-	default:
-		break;
-	}
-	stop_resting(session);
-	event_add(&session->readable, NULL);
-}
-
-void sessions_catch_up(struct sessions *sessions)
-{
-	struct session *session, *next;
-
-	DL_FOREACH_SAFE2(sessions->resting, session, next, rest_next)
-	{
-		read_resting(session);
-	}
-}
-
-static void on_rest_over(evutil_socket_t fd, short what, void *arg)
-{
-	static const struct timeval moment = {.tv_usec = REST_MS * 1000};
-	struct sessions *sessions = arg;
-
-	(void)fd;
-	(void)what;
-	sessions_catch_up(sessions);
-	if (sessions->resting)
-		evtimer_add(&sessions->rest, &moment);
-}
 
 /* --- the end ---------------------------------------------------------------------------------- */
 
@@ -410,17 +115,22 @@ static void close_socket(struct sessions *sessions, int fd, uid_t uid)
 	closer_drop(sessions->parts.closer, fd, uid);
 }
 
-static void hang_up(struct session *session)
+static uint64_t lost_of(const struct session *session)
 {
-	stop_resting(session);
-	event_del(&session->readable);
-	close_socket(session->sessions, session->fd, session->owner.process.uid);
-	session->fd = -1;
-	if (session->page)
-		session->sessions->lost += atomic_load(&session->page->lost);
+	return session->page ? atomic_load(&session->page->lost) + session->ring.given_up : 0;
 }
 
-static void session_end(struct session *session)
+static void hang_up(struct session *session)
+{
+	session_stop_resting(session);
+	event_del(&session->readable);
+	session_read_last(session);
+	close_socket(session->sessions, session->fd, session->owner.process.uid);
+	session->fd = -1;
+	session->sessions->lost += lost_of(session);
+}
+
+void session_end(struct session *session)
 {
 	bool dead = is_dead(session);
 
@@ -495,7 +205,7 @@ static struct session *session_new(struct sessions *sessions, int fd, struct use
 	session->sessions = sessions;
 	session->fd = fd;
 	session->user = session->owner.user = session->client.user = user;
-	if (!watch(session, &hello)) {
+	if (!session_watch(session, &hello)) {
 		free(session);
 		return NULL;
 	}
@@ -568,7 +278,7 @@ struct sessions *sessions_new(const struct session_parts *parts, int listener, u
 	event_assign(&sessions->listener, parts->base, listener, EV_READ | EV_PERSIST, on_accept,
 		     sessions);
 	evtimer_assign(&sessions->pause, parts->base, on_pause_over, sessions);
-	evtimer_assign(&sessions->rest, parts->base, on_rest_over, sessions);
+	sessions_read_init(sessions);
 	event_add(&sessions->listener, NULL);
 	return sessions;
 }
@@ -586,7 +296,7 @@ void sessions_free(struct sessions *sessions)
 		return;
 	event_del(&sessions->listener);
 	evtimer_del(&sessions->pause);
-	evtimer_del(&sessions->rest);
+	sessions_read_stop(sessions);
 	DL_FOREACH_SAFE(sessions->all, session, next)
 	{
 		if (session->fd >= 0)
@@ -623,8 +333,8 @@ uint64_t sessions_lost(const struct sessions *sessions)
 
 	DL_FOREACH(sessions->all, session)
 	{
-		if (session->page && session->fd >= 0)
-			lost += atomic_load_explicit(&session->page->lost, memory_order_relaxed);
+		if (session->fd >= 0)
+			lost += lost_of(session);
 	}
 	return lost;
 }

@@ -25,8 +25,8 @@ struct session_page *welcome_page_new(int32_t credits, int *memfd)
 	}
 	page->magic = WIRE_MAGIC;
 	page->version = WIRE_VERSION;
-	page->size = sizeof(*page);
 	atomic_store(&page->credits, credits);
+	ring_sleep(&page->ring, &(struct ring_reader){0});
 	*memfd = fd;
 	return page;
 }

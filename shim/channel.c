@@ -6,6 +6,7 @@
 #include "shim/publish.h"
 #include "shim/raw.h"
 #include "shim/rules.h"
+#include "shim/session.h"
 #include "shim/slots.h"
 #include "shim/sock.h"
 #include "shim/turn.h"
@@ -15,10 +16,8 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 
 enum {
@@ -37,13 +36,6 @@ static _Atomic bool up;		  /* false: broken, but the number is still ours */
 static _Atomic uint64_t instance; /* the daemon's that it leads to; 0: not known yet */
 static _Atomic int opening;	  /* the thread that opens it, or 0 */
 static _Atomic uint64_t last_try_ms;
-
-static _Atomic(struct session_page *) session;
-/* Where its page is, and every later one's will be: while a thread takes a credit a page can't be
- * unmapped, but it can be replaced. */
-static struct session_page *session_place;
-static _Atomic int32_t credits_start = WIRE_CREDITS_START;
-static _Atomic uint32_t lost_early; /* records, before there was a page to count them in */
 
 /* Threads have tables of their own: our number may mean something else in each of them, so that it
  * is looked at before each use, and what is not ours here may still be ours elsewhere. */
@@ -179,12 +171,6 @@ static void settle(int fd)
 	atomic_store(&number, fd);
 }
 
-static void forget_session(void)
-{
-	atomic_store(&session, NULL);
-	atomic_store(&credits_start, WIRE_CREDITS_START);
-}
-
 static bool is_due(void)
 {
 	uint64_t last = atomic_load(&last_try_ms);
@@ -206,7 +192,7 @@ static void try_to_open(void)
 		raw(SYS_close, fd);
 		return;
 	}
-	forget_session();
+	session_forget();
 	settle(fd);
 	atomic_store(&instance, rules_instance());
 	atomic_store(&up, true);
@@ -233,54 +219,10 @@ void channel_open(void)
 	raw_restore_signals(signals);
 }
 
-/* Mapped elsewhere and found good first, for what fails half-way must not leave a hole. A thread
- * that still takes a credit of the session before takes one of this. */
-static struct session_page *place_session(struct session_page *page)
-{
-	if (session_place && raw(SYS_mremap, page, sizeof(*page), sizeof(*page),
-				 MREMAP_MAYMOVE | MREMAP_FIXED, session_place) > 0)
-		return session_place;
-	session_place = page;
-	return page;
-}
-
-/* The welcome carries the session page. It comes when it comes. */
 static void take_welcome(int fd)
 {
-	struct wire_welcome welcome;
-	struct iovec iov = {&welcome, sizeof(welcome)};
-	union {
-		char buf[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control;
-	struct msghdr msg = {.msg_iov = &iov,
-			     .msg_iovlen = 1,
-			     .msg_control = control.buf,
-			     .msg_controllen = sizeof(control.buf)};
-	struct session_page *page;
-	struct cmsghdr *cmsg;
-	struct stat st;
-	long len, map = -1;
-	int memfd;
-
-	len = raw(SYS_recvmsg, fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	if (len == 0)
+	if (!session_take_welcome(fd))
 		atomic_store(&up, false);
-	cmsg = len > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
-	if (!cmsg || cmsg->cmsg_type != SCM_RIGHTS || cmsg->cmsg_len != CMSG_LEN(sizeof(int)))
-		return;
-	memcpy(&memfd, CMSG_DATA(cmsg), sizeof(memfd));
-	if (len == sizeof(welcome) && welcome.magic == WIRE_MAGIC &&
-	    welcome.version == WIRE_VERSION && raw(SYS_fstat, memfd, &st) == 0 &&
-	    st.st_size >= (off_t)sizeof(struct session_page))
-		map = raw(SYS_mmap, 0, sizeof(struct session_page), PROT_READ | PROT_WRITE,
-			  MAP_SHARED, memfd, 0);
-	raw(SYS_close, memfd);
-	if (map < 0 && map > -4096)
-		return;
-	page = place_session((struct session_page *)map);
-	atomic_fetch_add(&page->lost, atomic_exchange(&lost_early, 0));
-	atomic_store(&session, page);
 }
 
 /* The number if it is up and still ours, or -1. */
@@ -299,13 +241,6 @@ static int usable(void)
 		return -1;
 	}
 	return fd;
-}
-
-static _Atomic int32_t *credits(void)
-{
-	struct session_page *page = atomic_load(&session);
-
-	return page ? &page->credits : &credits_start;
 }
 
 /* A daemon that stands still and cannot be killed keeps its end open, but another has taken its
@@ -330,34 +265,33 @@ bool channel_ready(void)
 	fd = usable();
 	if (fd < 0)
 		return false;
-	if (!atomic_load(&session))
+	if (!session_has_page())
 		take_welcome(fd);
-	return atomic_load(&up) && atomic_load(credits()) > 0;
+	return atomic_load(&up) && session_credit_left();
 }
 
 void channel_stamp(struct wire_record *record)
 {
 	record->magic = WIRE_MAGIC;
 	record->version = WIRE_VERSION;
+	record->ring_head = session_ring_head();
 }
 
-/* A program that hands nothing over has no need of its page until it has something to count in it;
- * and a daemon that is starting may be long in sending it. */
+/* A program that hands nothing over and says little has no need of its page until it has something
+ * to count in it; and a daemon that is starting may be long in sending it. */
 static void want_page(int fd)
 {
-	if (atomic_load(&lost_early) && !atomic_load(&session))
+	if (!session_has_page() && (session_lost_early() || !session_is_terse()))
 		take_welcome(fd);
 }
 
 /* What nobody is there to hear is not lost: a daemon that comes is told what is open. */
 static void note_lost(void)
 {
-	struct session_page *page = atomic_load(&session);
-
-	if (page) {
-		atomic_fetch_add(&page->lost, 1);
+	if (session_has_page()) {
+		session_note_lost();
 	} else if (atomic_load(&up)) {
-		atomic_fetch_add(&lost_early, 1);
+		session_note_lost();
 		want_page(channel_fd());
 	}
 }
@@ -370,8 +304,52 @@ static void note_error(long error)
 		atomic_store(&up, false);
 }
 
+static long send_message(int fd, const void *message, size_t size)
+{
+	return raw(SYS_sendto, fd, message, size, MSG_DONTWAIT | MSG_NOSIGNAL, 0, 0);
+}
+
+/* A queue that is full wakes the daemon as well. */
+static void call_daemon(void)
+{
+	static const struct wire_call call = {.magic = WIRE_MAGIC};
+	int fd = usable();
+	long sent = fd >= 0 ? send_message(fd, &call, sizeof(call)) : 0;
+
+	if (sent < 0)
+		note_error(sent);
+}
+
+/* No system call, as a rule. False: it is to go by the socket, which also shows whether the daemon
+ * is there at all. Of a policy with close-first = self the daemon may be waiting for the record. */
+static bool publish_by_ring(const struct wire_record *record)
+{
+	uint64_t now = rules_instance();
+
+	if (!now || record->close_first == FIRST_SELF)
+		return false;
+	follow_daemon(now);
+	if (!atomic_load(&up))
+		return false;
+	switch (session_put(record)) {
+	case SESSION_NO_RING:
+		return false;
+	case SESSION_FULL:
+		session_note_lost();
+		break;
+	case SESSION_PUT_CALL:
+		call_daemon();
+		break;
+	default:
+		break;
+	}
+	return true;
+}
+
 void channel_publish(const struct wire_record *record)
 {
+	if (publish_by_ring(record))
+		return;
 	/* Twice: the first may find that the daemon has been restarted. */
 	for (int i = 0; i < 2; i++) {
 		int fd = usable();
@@ -380,8 +358,7 @@ void channel_publish(const struct wire_record *record)
 		if (fd < 0)
 			break;
 		want_page(fd);
-		sent = raw(SYS_sendto, fd, record, sizeof(*record), MSG_DONTWAIT | MSG_NOSIGNAL, 0,
-			   0);
+		sent = send_message(fd, record, sizeof(*record));
 		if (sent == sizeof(*record))
 			return;
 		note_error(sent);
@@ -403,13 +380,10 @@ static bool send_fd(int fd, const struct wire_record *record, int passed)
 			     .msg_control = control.buf,
 			     .msg_controllen = sizeof(control.buf)};
 	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
-	_Atomic int32_t *left = credits();
 	long sent;
 
-	if (atomic_fetch_sub(left, 1) <= 0) {
-		atomic_fetch_add(left, 1);
+	if (!session_credit_take())
 		return false;
-	}
 	cmsg->cmsg_level = SOL_SOCKET;
 	cmsg->cmsg_type = SCM_RIGHTS;
 	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
@@ -417,7 +391,7 @@ static bool send_fd(int fd, const struct wire_record *record, int passed)
 	sent = raw(SYS_sendmsg, fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (sent == sizeof(*record))
 		return true;
-	atomic_fetch_add(left, 1);
+	session_credit_give_back();
 	/* A program that closes twice, in two threads or in a signal handler, has closed it
 	 * already. */
 	if (sent != -EBADF || !is_ours(fd))
@@ -446,16 +420,11 @@ void channel_forget(void)
 		slot_clear(fd);
 		raw(SYS_close, fd);
 	}
-	/* No other thread can be taking a credit: this is a fork's child. */
-	if (session_place)
-		raw(SYS_munmap, session_place, sizeof(*session_place));
-	session_place = NULL;
-	atomic_store(&lost_early, 0);
 	atomic_store(&number, -1);
 	atomic_store(&up, false);
 	atomic_store(&opening, 0);
 	atomic_store(&last_try_ms, 0);
-	forget_session();
+	session_forget_parents();
 }
 
 void channel_refused(void)

@@ -13,6 +13,7 @@ libcloseside_la_SOURCES = \
 	shim/publish.c shim/publish.h \
 	shim/raw.h \
 	shim/rules.c shim/rules.h \
+	shim/session.c shim/session.h \
 	shim/sets.c shim/sets.h \
 	shim/share.c shim/share.h \
 	shim/slots.c shim/slots.h \

@@ -26,9 +26,10 @@ BENCHES += \
 	tests/bench/model.sh \
 	tests/bench/tracking-cpu.sh \
 	tests/bench/close-first.sh \
-	tests/bench/policies.sh \
-	tests/bench/system-calls.sh
-EXTRA_DIST += tests/bench/nginx.sh \
+	tests/bench/policies.sh
+EXTRA_DIST += tests/bench/nginx.sh
+# The contenders side by side; tests/wire/test-compare.sh runs them in miniature.
+EXTRA_DIST += \
 	tests/bench/compare.sh tests/bench/compare-lib.sh tests/bench/compare-one.sh \
-	tests/bench/compare-ports.sh tests/bench/compare-loss.sh tests/bench/compare-others.sh tests/bench/compare-rate.jq \
-	tests/bench/read_late.py
+	tests/bench/compare-rate.jq tests/bench/compare-ports.sh tests/bench/compare-loss.sh \
+	tests/bench/compare-others.sh tests/bench/read_late.py

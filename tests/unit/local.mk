@@ -29,6 +29,7 @@ UNIT_TESTS += \
 	tests/unit/test_process \
 	tests/unit/test_races \
 	tests/unit/test_record \
+	tests/unit/test_ring \
 	tests/unit/test_shim \
 	tests/unit/test_slots \
 	tests/unit/test_survey \
