@@ -8,7 +8,7 @@
 . "$top_srcdir/tests/bench/compare-lib.sh"
 
 # what contender() sets; and why it could not be tried
-policy='' error='' ours=false end='' killer='' tuned=''
+policy='' error='' ours=false end='' killer='' tuned='' loop=''
 
 # Behind this shell, for only then signals reach it. While something is measured nothing polls often: that
 # would take processor time from it.
@@ -23,7 +23,7 @@ start_sample() {
 	shift
 	[ -z "${pid_of[client]:-}" ] || groups+=(-p "client=${pid_of[client]}")
 	groups+=(-p "server=${pid_of[server]}")
-	[ -z "$end" ] || groups+=(-p "daemon=${pid_of[closesided-$end]},$(ctl "$end" status pid)")
+	[ -z "$end" ] || groups+=(-p "daemon=${pid_of[closesided-$end]},$loop")
 	# what goes on beside the program, whatever it is
 	[ -z "$killer" ] || groups+=(-p "daemon=${pid_of[killer]}")
 	setsid "$sample" -n "client=/run/netns/$ns_b" -n "server=/run/netns/$ns_a" "${groups[@]}" \
@@ -36,6 +36,10 @@ start_server() {
 	compare_steer a
 	start_listening a server $port prlimit --nofile="$(ulimit -Hn)" "${STEER[@]}" \
 		"$churn" -l "$A4:$port" "${server_options[@]}" >&2 || error "the server does not listen"
+}
+
+is_stopped() {
+	[ "$(ps -o stat= -p "${pid_of[$1]}" | cut -c1)" = T ]
 }
 
 samples_least() {
@@ -58,9 +62,14 @@ look_early() {
 
 load() {
 	compare_steer b
-	start b client "${STEER[@]}" "$churn" -c "$A4:$port" -r "$offered" -d "$seconds" --drop-late \
-		--stay 1 "${client_options[@]}"
+	# it goes on once the first sample is there: so the seconds of both are the same
+	# shellcheck disable=SC2016 # sh expands them
+	start b client sh -c 'kill -STOP $$; exec "$@"' sh "${STEER[@]}" \
+		"$churn" -c "$A4:$port" -r "$offered" -d "$seconds" --drop-late --stay 1 "${client_options[@]}"
+	wait_for 20 is_stopped client || error "it does not stop" || return
 	start_sample load
+	wait_for 20 samples_least load 0 || error "no samples: $(cat "$dir/load.samples.err")" || return
+	signal client CONT
 	case $name in local-ports | source) look_early ;; esac
 	behind timeout $((seconds + 60)) tail --pid="${pid_of[client]}" -s 0.5 -f /dev/null || error "churn does not end" || return
 	unset "pid_of[client]"
@@ -152,6 +161,7 @@ tell_error() {
 
 compare_size "$1" || exit
 name=$2 first=$3 offered=$4 seconds=$5
+[ "$offered" != "$most_offered" ] || range=$most_range
 contender "$name" "$first" || exit 2
 wire_init
 finished=1
