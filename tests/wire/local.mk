@@ -27,6 +27,7 @@ WIRE_TESTS += \
 	tests/wire/test-reload.sh \
 	tests/wire/test-time-wait-none.sh \
 	tests/wire/test-keys.sh \
+	tests/wire/test-compare.sh \
 	tests/wire/test-doctor-healthy.sh \
 	tests/wire/test-doctor-leak.sh \
 	tests/wire/test-doctor-peers.sh \
