@@ -9,6 +9,7 @@
  *   --range LO-HI    IP_LOCAL_PORT_RANGE (Linux 6.3)
  *   --close us|peer|never   who closes first; us by default. never: it stays open until the end
  *   --answer BYTES   how long the answer is to be (64), --until eof: it ends with the server's FIN
+ *   --http           asks with GET, and knows of the answer's bytes only how many there are
  *   --pause MS       --close us: waits so long for the other end to close first
  *   --linger0        with SO_LINGER 0: what is unsent is thrown away, and an RST sent
  *   --read-after MS  a slow reader: so long after it was connected
@@ -79,7 +80,7 @@ static _Noreturn void usage(void)
 	fprintf(stderr,
 		"usage: churn -c ADDR:PORT -r RATE -d SECONDS [-t THREADS] [-s SOURCE]...\n"
 		"             [--range LO-HI] [--close us|peer|never] [--answer BYTES]\n"
-		"             [--until length|eof] [--burst N] [--timeout S] [--stay S]\n"
+		"             [--until length|eof] [--http] [--burst N] [--timeout S] [--stay S]\n"
 		"             [--pause MS] [--linger0] [--read-after MS] [--drop-late] [--every "
 		"N]\n"
 		"       churn -l ADDR:PORT [--backlog N] [--close us|peer|never] [--linger0]\n"
@@ -158,6 +159,7 @@ enum {
 	CLOSE,
 	ANSWER,
 	UNTIL,
+	HTTP,
 	BURST,
 	TIMEOUT,
 	STAY,
@@ -175,6 +177,7 @@ static const struct option long_options[] = {
 	{"close", required_argument, NULL, CLOSE},
 	{"answer", required_argument, NULL, ANSWER},
 	{"until", required_argument, NULL, UNTIL},
+	{"http", no_argument, NULL, HTTP},
 	{"burst", required_argument, NULL, BURST},
 	{"timeout", required_argument, NULL, TIMEOUT},
 	{"stay", required_argument, NULL, STAY},
@@ -217,6 +220,9 @@ static void take_option(struct churn_options *options, int option, const char *v
 		break;
 	case ANSWER:
 		options->answer = number_of(value, 1, CHURN_ANSWER_MAX);
+		break;
+	case HTTP:
+		options->http = true;
 		break;
 	case UNTIL:
 		options->until_eof = !strcmp(value, "eof");

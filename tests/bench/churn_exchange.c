@@ -28,10 +28,23 @@ void churn_exchange_connect_took(struct churn_exchange *exchange, uint64_t ns)
 }
 
 /* 0, or an errno. */
-static int ask(struct churn_exchange *exchange, struct churn_conn *conn)
+static int say(const struct churn_exchange *exchange, const struct churn_conn *conn)
 {
+	static const char http[] = "GET / HTTP/1.0\r\nHost: bench\r\n\r\n";
 	struct churn_request request = {
 		.magic = CHURN_MAGIC, .length = exchange->options->answer, .seed = conn->seed};
+	const void *what = exchange->options->http ? (const void *)http : &request;
+	size_t len = exchange->options->http ? sizeof(http) - 1 : sizeof(request);
+
+	request.sum = churn_request_sum(&request);
+	if (send(conn->fd, what, len, MSG_NOSIGNAL) != (ssize_t)len)
+		return errno ? errno : EIO;
+	return 0;
+}
+
+/* 0, or an errno. */
+static int ask(struct churn_exchange *exchange, struct churn_conn *conn)
+{
 	socklen_t len = sizeof(int);
 	int error = 0;
 
@@ -39,9 +52,9 @@ static int ask(struct churn_exchange *exchange, struct churn_conn *conn)
 		return error ? error : errno;
 	exchange->stats.connected++;
 	churn_exchange_connect_took(exchange, churn_now_ns() - conn->due_ns);
-	request.sum = churn_request_sum(&request);
-	if (send(conn->fd, &request, sizeof(request), MSG_NOSIGNAL) != (ssize_t)sizeof(request))
-		return errno ? errno : EIO;
+	error = say(exchange, conn);
+	if (error)
+		return error;
 	conn->phase = CHURN_READING;
 	if (exchange->options->read_after_ms)
 		conn->act_ns = churn_now_ns() + exchange->options->read_after_ms * MILLISECOND_NS;
@@ -55,6 +68,8 @@ static bool is_right(const struct churn_exchange *exchange, const struct churn_c
 
 	if (len > exchange->options->answer - conn->got)
 		return false;
+	if (exchange->options->http) /* of so many bytes, that is all that is known */
+		return true;
 	churn_payload(conn->seed, conn->got, expected, len);
 	return !memcmp(buf, expected, len);
 }
