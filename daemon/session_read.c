@@ -23,6 +23,7 @@ enum {
 	REST_MS = 20,
 	REST_TIMES = 5, /* with nothing to read, and the shim is to call again */
 };
+_Static_assert((int)RING_SLOTS == (int)LIMIT_RING_RECORDS, "what README says");
 
 static void on_readable(evutil_socket_t fd, short what, void *arg);
 
