@@ -11,7 +11,7 @@
 set -u
 top_srcdir=$(cd "${top_srcdir:-$(dirname "$0")/../..}" && pwd)
 top_builddir=$(cd "${top_builddir:-$top_srcdir}" && pwd)
-BENCH_OUT=${BENCH_OUT:-bench-out}
+BENCH_OUT=${BENCH_OUT:-$top_builddir/bench-out}
 export top_srcdir top_builddir BENCH_OUT
 # shellcheck source=tests/bench/compare-lib.sh
 . "$top_srcdir/tests/bench/compare-lib.sh"
@@ -24,6 +24,7 @@ compare_size "${BENCH_SIZE:-full}" || exit
 mkdir -p "$BENCH_OUT" || exit
 BENCH_OUT=$(cd "$BENCH_OUT" && pwd)
 touch "$BENCH_OUT/rows.jsonl"
+before=$(wc -l <"$BENCH_OUT/rows.jsonl") # rows, of other parts or runs
 
 running=()
 stop_all() {
@@ -50,6 +51,23 @@ joined() {
 		wait "$pid" || status=1
 	done
 	running=()
+}
+
+# ours: the rows of this run
+ours() {
+	tail -n "+$((before + 1))" "$BENCH_OUT/rows.jsonl"
+}
+
+# accounted FIRST NAME OFFERED: it has its row, or gets one that says that it has none
+accounted() {
+	local wanted=(--arg first "$1" --arg contender "$2" --argjson offered_s "$3")
+	# shellcheck disable=SC2016 # jq expands them
+	ours | jq -e "${wanted[@]}" -n '[inputs | select(.bench == "rate" and .first == $first and
+		.contender == $contender and .offered_s == $offered_s)] | length == 1' >/dev/null && return
+	echo "compare: $2, $1 first: ended without a row" >&2
+	status=1
+	jq -cn "${wanted[@]}" --arg size "$size" '{bench: "rate", $contender, $first, $offered_s, $size,
+		error: "it ended without a row"}' >>"$BENCH_OUT/rows.jsonl"
 }
 
 # A line of rounds: what runs at a time, each as first closer:name. The first of a line is the one
@@ -81,6 +99,9 @@ round() {
 		background compare-one.sh "$size" "${task#*:}" "${task%%:*}" "$offered" "$seconds"
 	done
 	joined
+	for task in "${list[@]}"; do
+		accounted "${task%%:*}" "${task#*:}" "$offered"
+	done
 }
 
 all_are_there || exit
@@ -97,6 +118,7 @@ for part in $parts; do
 			echo "compare: $most_seconds s of $name at $most_offered a second" >&2
 			background compare-one.sh "$size" "$name" client "$most_offered" "$most_seconds"
 			joined
+			accounted client "$name" "$most_offered"
 		done
 		;;
 	ports | loss)
@@ -107,5 +129,5 @@ for part in $parts; do
 	esac
 done
 echo "compare: rows are in $BENCH_OUT/rows.jsonl; it took $((SECONDS - began)) s" >&2
-jq -r 'select(.error) | "compare: \(.bench) \(.contender): \(.error)"' "$BENCH_OUT/rows.jsonl" >&2
+ours | jq -r 'select(.error) | "compare: \(.bench) \(.contender): \(.error)"' >&2
 exit $status

@@ -42,6 +42,8 @@ bench more BENCH_PARTS="most ports loss" bash "$top_srcdir/tests/bench/compare.s
 bench inert CLOSESIDE_DISABLE=1 bash "$one" mini "time-wait = none" client 50 1
 bench absent CLOSESIDED=/bin/false bash "$one" mini "time-wait = none" client 50 1
 
+bench lost TMPDIR="$dir/nowhere" BENCH_PARTS=most bash "$top_srcdir/tests/bench/compare.sh"
+
 # --- what is stopped leaves nothing ---
 bench stopped BENCH_PARTS=most bash "$top_srcdir/tests/bench/compare.sh"
 spaces_of() {
@@ -110,9 +112,11 @@ for name in "default" "watch-only"; do
 	at_least 70 "$(left server "$name" server)" "$name, server first: so is the server"
 done
 at_least 70 "$(left server "close-first = peer" client)" "close-first = peer: it is the client that is left with them"
-for name in "SO_LINGER 0" "time-wait = none" "peer-time-wait = none"; do
+for name in "SO_LINGER 0" "time-wait = none"; do
 	is "0 0" "$(left client "$name" client) $(left client "$name" server)" "$name: neither is left with any"
 done
+# what waits for the server's RST is counted among them
+at_most 10 "$(left client "peer-time-wait = none" client)" "peer-time-wait = none: the client is left with none, in 100"
 # a client that got no FIN for 2 ms, for the server was not given the processor, closes at the same time
 for name in "time-wait = none" "peer-time-wait = none"; do
 	at_most 10 "$(left server "$name" server)" "$name, server first: the server is left with none, in 100"
@@ -150,4 +154,7 @@ for name in inert absent; do
 	is "1 true false" "$(jq -rs '"\(length) \(.[0].error != null) \(.[0] | has("sustained_s"))"' \
 		"$dir/$name/rows.jsonl")" "$name: its only row is an error: $(jq -r .error "$dir/$name/rows.jsonl")"
 done
+ended lost
+is "2 true" "$(jq -rs '"\(length) \(all(.error == "it ended without a row"))"' "$dir/lost/rows.jsonl")" \
+	"what ended before it could say anything has its row too"
 finish
