@@ -172,14 +172,14 @@ pairs_of latency_p99 nginx churn "$latency_rounds" latency "$half" "$latency_sec
 	"$(length_of "${next[nginx:plain]}")"
 
 # An inert shim is as fast as none.
-policies=$(ctl a policies | jq -sc 'map(select(.name) | {(.name): {opens, hand_overs, time_waits_avoided}}) | add')
+policies=$(ctl a policies | jq -sc 'map(select(.name) | {(.name): {opens, hand_overs, time_wait_avoided}}) | add')
 note "$all_answered answered, $all_failed failed; half of the rate is $half/s; $policies"
 emit --argjson answered "$all_answered" --argjson failed "$all_failed" --argjson half "$half" \
 	--argjson policies "$policies" --argjson lost "$(ctl a status lost)" \
 	'{bench: "pairs", $answered, $failed, half_load_s: $half, $policies, lost_records: $lost}'
 is 0 "$all_failed" "every request is answered"
 at_least "$connections" "$(jq '.peer.hand_overs' <<<"$policies")" "close-first = peer: closes were handed over"
-at_least "$connections" "$(jq '.none.time_waits_avoided' <<<"$policies")" "time-wait = none: TIME_WAITs were avoided"
+at_least "$connections" "$(jq '.none.time_wait_avoided' <<<"$policies")" "time-wait = none: TIME_WAITs were avoided"
 at_least "$connections" "$(($(ctl a status records.open) - $(jq '.peer.opens + .none.opens' <<<"$policies")))" \
 	"watch-only: connections were recorded"
 finish

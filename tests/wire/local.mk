@@ -48,6 +48,7 @@ WIRE_TESTS += \
 	tests/wire/test-watch-rate.sh \
 	tests/wire/test-self.sh \
 	tests/wire/test-ring.sh \
+	tests/wire/test-guesses.sh \
 	tests/wire/test-report.sh \
 	tests/wire/test-missed.sh \
 	tests/wire/test-ps.sh \
@@ -108,6 +109,7 @@ WIRE_SANITIZED += \
 	tests/wire/test-simultaneous.sh \
 	tests/wire/test-options.sh \
 	tests/wire/test-ring.sh \
+	tests/wire/test-guesses.sh \
 	tests/wire/test-report.sh \
 	tests/wire/test-filter.sh \
 	tests/wire/test-ps.sh \
