@@ -1,12 +1,12 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # dir, top_builddir, STEER are lib.sh's; the rest is for pairs.sh
 # SPDX-License-Identifier: MIT
 # The servers of pairs.sh: nginx by itself and HAProxy before an nginx, without keepalive, each under
-# the shim, "${STEER[@]}", or not.
+# the shim, "${STEER[@]}", or not; in the namespace $place, and reached by the client at $address.
 
 # pairs_room: after wire_init: ports for the clients, and room for all their TIME_WAITs
 pairs_room() {
 	local ns
-	for ns in a b; do
+	for ns in a b c; do
 		in_ns $ns sysctl -qw net.ipv4.ip_local_port_range="1024 65535" net.core.somaxconn=4096
 		in_ns $ns sysctl -qw net.ipv4.tcp_max_tw_buckets=1000000 2>/dev/null
 	done
@@ -44,7 +44,7 @@ pairs_nginx() {
 			}
 		}
 	END
-	start_listening a "$name" "$port" "${STEER[@]}" nginx -e "$here/error.log" -c "$here/nginx.conf"
+	start_listening "$place" "$name" "$port" "${STEER[@]}" nginx -e "$here/error.log" -c "$here/nginx.conf"
 }
 
 # pairs_haproxy NAME PORT COUNT BACKEND-PORT [DIRECTIVE...]: passes on to the nginx at that port, with a
@@ -68,9 +68,9 @@ pairs_haproxy() {
 			$(listens 'bind :%s backlog 4096' "$port" "$count")
 			default_backend out
 		backend out
-			server nginx $A4:$behind
+			server nginx $address:$behind
 	END
-	start_listening a "$name" "$port" "${STEER[@]}" haproxy -db -f "$here/haproxy.conf"
+	start_listening "$place" "$name" "$port" "${STEER[@]}" haproxy -db -f "$here/haproxy.conf"
 }
 
 # ns_of PID...: nanoseconds on a processor, with all threads and children
@@ -88,7 +88,7 @@ ns_of() {
 
 # by_ab PORT COUNT CLIENTS
 by_ab() {
-	in_ns b ab -q -n "$2" -c "$3" "http://$A4:$1/" >"$dir/ab" 2>&1
+	in_ns b ab -q -n "$2" -c "$3" "http://$address:$1/" >"$dir/ab" 2>&1
 	got=$(awk '
 		/^Complete requests:/ { answered = $3 }
 		/^Failed requests:/ { failed = $3 }
@@ -99,7 +99,7 @@ by_ab() {
 
 # by_wrk PORT SECONDS CLIENTS
 by_wrk() {
-	in_ns b wrk -t 1 -c "$3" -d "${2}s" -H 'Connection: close' "http://$A4:$1/" >"$dir/wrk" 2>&1
+	in_ns b wrk -t 1 -c "$3" -d "${2}s" -H 'Connection: close' "http://$address:$1/" >"$dir/wrk" 2>&1
 	got=$(awk '
 		/requests in/ { answered = $1 }
 		/Socket errors:/ { gsub(",", ""); failed = $4 + $8 + $10 }
@@ -112,11 +112,11 @@ by_wrk() {
 # by_churn PORT RATE SECONDS LENGTH: the 99th percentile from when a request was due to the end of its
 # answer of LENGTH bytes, in us
 by_churn() {
-	in_ns b "$churn" -c "$A4:$1" -r "$2" -d "$3" -t 1 --http --answer "$4" >"$dir/churn.out" 2>&1
+	in_ns b "$churn" -c "$address:$1" -r "$2" -d "$3" -t 1 --http --answer "$4" >"$dir/churn.out" 2>&1
 	got=$(jq -c 'select(.summary) | {value: .answer_us.p99, answered, failed}' "$dir/churn.out")
 }
 
 # length_of PORT: of the whole answer to the request that churn makes
 length_of() {
-	printf 'GET / HTTP/1.0\r\nHost: bench\r\n\r\n' | in_ns b nc -N "$A4" "$1" | wc -c
+	printf 'GET / HTTP/1.0\r\nHost: bench\r\n\r\n' | in_ns b nc -N "$address" "$1" | wc -c
 }

@@ -15,7 +15,7 @@
 churn=$top_builddir/tests/bench/churn
 case ${BENCH_SIZE:=full} in
 full) wrk_rounds=9 ab_rounds=5 haproxy_rounds=7 latency_rounds=9 connections=4000 latency_seconds=2 ;;
-quick) wrk_rounds=3 ab_rounds=1 haproxy_rounds=1 latency_rounds=3 connections=2000 latency_seconds=1 ;;
+quick) wrk_rounds=3 ab_rounds=0 haproxy_rounds=0 latency_rounds=3 connections=2000 latency_seconds=1 ;;
 mini) wrk_rounds=1 ab_rounds=1 haproxy_rounds=0 latency_rounds=1 connections=200 latency_seconds=1 ;;
 *) echo "pairs: BENCH_SIZE is quick or full" >&2; exit 2 ;;
 esac
@@ -25,6 +25,7 @@ wire_init
 for program in nginx haproxy ab wrk jq nc; do
 	have $program || skip_all "$program is not installed"
 done
+wire_third || exit
 pairs_room
 mkdir -p "${BENCH_OUT:=bench-out}"
 rows=$(cd "$BENCH_OUT" && pwd)/rows.jsonl
@@ -43,7 +44,10 @@ nginx=("plain again" "watch-only" "close-first = peer" "time-wait = none" "linge
 haproxy=("plain again" "watch-only" "close-first = peer" "time-wait = none" "option nolinger")
 # shellcheck disable=SC2034
 latency=("plain again" "watch-only" "close-first = peer" "time-wait = none")
-if [ "$BENCH_SIZE" = mini ]; then # for make check: does it go?
+if [ "$BENCH_SIZE" = quick ]; then
+	# shellcheck disable=SC2034
+	nginx=("plain again" "watch-only" "close-first = peer" "time-wait = none")
+elif [ "$BENCH_SIZE" = mini ]; then # for make check: does it go?
 	# shellcheck disable=SC2034
 	nginx=("close-first = peer" "watch-only" "time-wait = none") latency=("watch-only")
 fi
@@ -59,9 +63,16 @@ is_ours() {
 	esac
 }
 
-# steered_as CONTENDER
-steered_as() {
-	if is_ours "$1"; then steer a; else plain; fi
+# placed_as CONTENDER: where it is, and under the shim or not
+placed_as() {
+	if is_ours "$1"; then
+		place=a address=$A4
+		steer a
+	else
+		# shellcheck disable=SC2034 # pairs-lib.sh's
+		place=c address=$C4
+		plain
+	fi
 }
 
 # start_all: a server for each, at ports that the policies go by
@@ -73,11 +84,13 @@ start_all() {
 			more=()
 			case $program:$contender in
 			haproxy:*) [ "$haproxy_rounds" -gt 0 ] || continue ;;&
+			nginx:plain) ;;
+			nginx:*) [[ " ${nginx[*]} ${latency[*]} " == *" $contender "* ]] || continue ;;&
 			nginx:option* | haproxy:ling* | haproxy:reset*) continue ;;
 			nginx:ling* | nginx:reset*) more=("$contender;") ;;
 			haproxy:option*) more=("$contender") ;;
 			esac
-			steered_as "$contender"
+			placed_as "$contender"
 			next[$program:$contender]=$at
 			if [ $program = nginx ]; then
 				pairs_nginx "nginx-${server[$contender]}" $at $ports "${more[@]}"
@@ -85,7 +98,7 @@ start_all() {
 				# behind it a plain nginx of its own
 				plain
 				pairs_nginx "behind-${server[$contender]}" $((at + 999)) 1
-				steered_as "$contender"
+				placed_as "$contender"
 				pairs_haproxy "haproxy-${server[$contender]}" $at $ports $((at + 999)) "${more[@]}"
 			fi
 			at=$((at + 1000))
@@ -96,6 +109,7 @@ start_all() {
 # run PROGRAM CONTENDER TOOL ARGUMENT...: sets got, cpu (of the program, us a connection), port
 run() {
 	local key=$1:$2 name=$1-${server[$2]} tool=$3 before answered
+	placed_as "$2"
 	port=${next[$key]}
 	next[$key]=$((port + 1))
 	shift 3
@@ -110,7 +124,7 @@ run() {
 
 # time_waits PORT: of that server's port, at each end
 time_waits() {
-	printf '{"server":%d,"client":%d}' "$(time_wait a "sport = :$1")" "$(time_wait b "dport = :$1")"
+	printf '{"server":%d,"client":%d}' "$(time_wait "$place" "sport = :$1")" "$(time_wait b "dport = :$1")"
 }
 
 # pair WHAT PROGRAM TOOL CONTENDER ROUND ARGUMENT...
@@ -165,10 +179,9 @@ END
 daemon_pids=("${pid_of[closesided-a]}" "$(ctl a status pid)")
 all_answered=0 all_failed=0
 start_all
-for which in "${next[@]}"; do # the first connections make the channel, fill caches, and learn
-	in_ns b ab -q -n 300 -c "$clients" "http://$A4:$which/" >/dev/null 2>&1
-done
-for which in "${!next[@]}"; do
+for which in "${!next[@]}"; do # the first connections make the channel, fill caches, and learn
+	placed_as "${which#*:}"
+	by_ab "${next[$which]}" 300 "$clients"
 	next[$which]=$((next[$which] + 1))
 done
 
@@ -177,6 +190,7 @@ pairs_of rate nginx ab "$ab_rounds" nginx "$connections" "$clients"
 pairs_of rate haproxy wrk "$haproxy_rounds" haproxy 1 "$clients"
 half=$(jq -rs '[.[] | select(.bench == "pair" and .what == "rate" and .tool == "wrk" and .program == "nginx") |
 	.plain] | sort | .[length / 2 | floor] / 2 | floor' "$rows")
+placed_as plain
 pairs_of latency_p99 nginx churn "$latency_rounds" latency "$half" "$latency_seconds" \
 	"$(length_of "${next[nginx:plain]}")"
 

@@ -146,7 +146,7 @@ wire_cleanup() {
 		kill -KILL -- "-${pid_of[$name]}" 2>/dev/null
 	done
 	# What left its process group can only be found in our own namespaces.
-	for name in "$ns_a" "$ns_b"; do
+	for name in "$ns_a" "$ns_b" ${ns_c:+"$ns_c"}; do
 		for pid in $(ip netns pids "$name" 2>/dev/null); do
 			kill -KILL "$pid" 2>/dev/null
 		done
@@ -203,6 +203,16 @@ wire_init() {
 	wire_addresses "$ns_b" "$B4" "$B6"
 }
 
+# A third namespace, c, for servers that b can reach and no daemon of a sees: after wire_init.
+wire_third() {
+	C4=10.78.0.1
+	ns_c=cs$$c
+	ip netns add "$ns_c" && ip -n "$ns_c" link set lo up &&
+		ip -n "$ns_c" link add veth0 type veth peer name veth1 netns "$ns_b" &&
+		ip -n "$ns_c" addr add "$C4/24" dev veth0 && ip -n "$ns_b" addr add 10.78.0.2/24 dev veth1 &&
+		ip -n "$ns_c" link set veth0 up && ip -n "$ns_b" link set veth1 up
+}
+
 wire_addresses() {
 	ip -n "$1" link set lo up
 	ip -n "$1" addr add "$2/24" dev veth0
@@ -210,9 +220,13 @@ wire_addresses() {
 	ip -n "$1" link set veth0 up
 }
 
-# The name of namespace a or b.
+# The name of namespace a, b or c.
 ns_name() {
-	if [ "$1" = a ]; then echo "$ns_a"; else echo "$ns_b"; fi
+	case $1 in
+	a) echo "$ns_a" ;;
+	c) echo "$ns_c" ;;
+	*) echo "$ns_b" ;;
+	esac
 }
 
 # in_ns a|b COMMAND...
