@@ -96,11 +96,39 @@ static struct conn **moment_of(struct conns *conns, uint64_t since_ms)
 	return &conns->wheel[(since_ms >> WHEEL_SHIFT) % WHEEL];
 }
 
+static bool belongs_to_wheel(const struct conn *conn)
+{
+	return conn->state == STATE_TIME_WAIT && !conn->owner;
+}
+
+static void leave_live(struct conns *conns, struct conn *conn)
+{
+	struct conn_walk *walk;
+
+	if (!conn->live)
+		return;
+	DL_FOREACH2(conns->walks, walk, next_walk)
+	{
+		if (walk->live && walk->next == conn)
+			walk->next = conn->live_next;
+	}
+	DL_DELETE2(conns->live, conn, live_prev, live_next);
+	conn->live = false;
+}
+
+static void enter_live(struct conns *conns, struct conn *conn)
+{
+	if (conn->live)
+		return;
+	DL_APPEND2(conns->live, conn, live_prev, live_next);
+	conn->live = true;
+}
+
 void conn_leave_wheel(struct conns *conns, struct conn *conn)
 {
 	struct conn **moment = moment_of(conns, conn->since_ms);
 
-	if (conn->state == STATE_TIME_WAIT && !conn->owner)
+	if (belongs_to_wheel(conn))
 		DL_DELETE2(*moment, conn, listed_prev, listed_next);
 }
 
@@ -108,8 +136,12 @@ void conn_enter_wheel(struct conns *conns, struct conn *conn)
 {
 	struct conn **moment = moment_of(conns, conn->since_ms);
 
-	if (conn->state == STATE_TIME_WAIT && !conn->owner)
-		DL_APPEND2(*moment, conn, listed_prev, listed_next);
+	if (!belongs_to_wheel(conn)) {
+		enter_live(conns, conn);
+		return;
+	}
+	leave_live(conns, conn);
+	DL_APPEND2(*moment, conn, listed_prev, listed_next);
 }
 
 void conn_set_side(struct conn *conn, enum close_side side)
@@ -301,7 +333,7 @@ void conn_remove(struct conns *conns, struct conn *conn)
 
 	DL_FOREACH2(conns->walks, walk, next_walk)
 	{
-		if (walk->next == conn)
+		if (!walk->live && walk->next == conn)
 			walk->next = conn->hh.next;
 	}
 	count_close(conns, conn);
@@ -310,6 +342,7 @@ void conn_remove(struct conns *conns, struct conn *conn)
 			       wire_now_ms() - conn->since_ms);
 	conn_unindex_self(conns, conn);
 	conn_leave_wheel(conns, conn);
+	leave_live(conns, conn);
 	if (conn_is_open(conn))
 		conns->open--;
 	if (conn->owner) {
@@ -398,8 +431,16 @@ unsigned int conns_expire(struct conns *conns, int netns, uint64_t before_ms, un
 
 void conn_walk_begin(struct conns *conns, struct conn_walk *walk)
 {
+	walk->live = false;
 	walk->shard = 0;
 	walk->next = conns->by_cookie[0];
+	DL_APPEND2(conns->walks, walk, prev_walk, next_walk);
+}
+
+void conn_walk_begin_live(struct conns *conns, struct conn_walk *walk)
+{
+	walk->live = true;
+	walk->next = conns->live;
 	DL_APPEND2(conns->walks, walk, prev_walk, next_walk);
 }
 
@@ -407,11 +448,11 @@ struct conn *conn_walk_next(const struct conns *conns, struct conn_walk *walk)
 {
 	struct conn *conn;
 
-	while (!walk->next && walk->shard + 1 < SHARDS)
+	while (!walk->live && !walk->next && walk->shard + 1 < SHARDS)
 		walk->next = conns->by_cookie[++walk->shard];
 	conn = walk->next;
 	if (conn)
-		walk->next = conn->hh.next;
+		walk->next = walk->live ? conn->live_next : conn->hh.next;
 	return conn;
 }
 

@@ -76,9 +76,11 @@ struct conn {
 	bool no_inode : 1;	  /* not accepted yet, an orphan, or TIME_WAIT */
 	bool spoken : 1;	  /* a record told of it */
 	bool by_listener : 1;	  /* it is proc's because it waits at proc's listener */
+	bool live : 1;		  /* in the list of those */
 	struct conn_owner *owner; /* NULL: the kernel's alone */
 	struct conn *listed_prev,
-		*listed_next;	/* of the owner; or those in TIME_WAIT of one moment */
+		*listed_next; /* of the owner; or those in TIME_WAIT of one moment */
+	struct conn *live_prev, *live_next;
 	struct conn_heir *heir; /* who holds it as well; NULL: nobody that we know */
 	struct conn_self *self; /* its place by tuple, if close_first is FIRST_SELF */
 	UT_hash_handle hh;	/* by cookie */
@@ -171,10 +173,13 @@ unsigned int conns_expire(struct conns *conns, int netns, uint64_t before_ms, un
 struct conn_walk {
 	struct conn *next;
 	unsigned int shard;
+	bool live;
 	struct conn_walk *prev_walk, *next_walk;
 };
 
 void conn_walk_begin(struct conns *conns, struct conn_walk *walk);
+/* Over those only that are not the kernel's alone and in TIME_WAIT: of many, mostly few. */
+void conn_walk_begin_live(struct conns *conns, struct conn_walk *walk);
 struct conn *conn_walk_next(const struct conns *conns, struct conn_walk *walk);
 void conn_walk_end(struct conns *conns, struct conn_walk *walk);
 

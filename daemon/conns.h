@@ -40,6 +40,7 @@ struct conns {
 	struct conn *by_cookie[SHARDS];
 	struct conn_self *by_tuple;
 	struct conn *wheel[WHEEL];
+	struct conn *live;
 	struct conn_walk *walks;
 };
 
@@ -49,7 +50,8 @@ struct conn *conn_add(struct conns *conns, uint64_t cookie, unsigned int state, 
 void conn_tell_of_new(const struct conns *conns, const struct conn *conn);
 /* It has an owner, or is in custody. */
 bool conn_is_open(const struct conn *conn);
-/* TIME_WAITs that are the kernel's alone are in the wheel, by the moment that they began. */
+/* TIME_WAITs that are the kernel's alone are in the wheel, by the moment that they began; all
+ * others in the list of the live ones. To be called before and after what changes that. */
 void conn_leave_wheel(struct conns *conns, struct conn *conn);
 void conn_enter_wheel(struct conns *conns, struct conn *conn);
 void conn_set_proc(struct conns *conns, struct conn *conn, struct proc *proc);

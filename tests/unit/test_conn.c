@@ -227,6 +227,38 @@ static void a_walk_survives_removals(void **state)
 	conn_walk_end(fixture->conns, &walk);
 }
 
+/* Those that are the kernel's alone and in TIME_WAIT it passes over, also when that is so only
+ * since it began; and it comes to what is live again. */
+static void a_walk_of_the_live_passes_over_time_waits(void **state)
+{
+	struct fixture *fixture = *state;
+	struct conns *conns = fixture->conns;
+	struct conn_walk walk;
+	struct conn *conn;
+
+	conns_set_followed(conns, true);
+	for (uint64_t cookie = 1; cookie <= 4; cookie++)
+		open_one(fixture, &fixture->parent, cookie);
+	conn_end(conns, conn_find(conns, 2), STATE_TIME_WAIT);
+	conn_set_state(conns, conn_find(conns, 4), STATE_TIME_WAIT, 1); /* but it has an owner */
+	conn_walk_begin_live(conns, &walk);
+	assert_int_equal(conn_walk_next(conns, &walk)->cookie, 1);
+	conn_end(conns, conn_find(conns, 3), STATE_TIME_WAIT);
+	conn_remove(conns, conn_find(conns, 1));
+	conn = conn_find(conns, 2);
+	conn_set_state(conns, conn, STATE_ESTABLISHED, 2); /* the kernel was asked again */
+	assert_int_equal(conn_walk_next(conns, &walk)->cookie, 4);
+	assert_ptr_equal(conn_walk_next(conns, &walk), conn);
+	assert_null(conn_walk_next(conns, &walk));
+	conn_walk_end(conns, &walk);
+	conn_set_state(conns, conn, STATE_TIME_WAIT, 3);
+	open_one(fixture, &fixture->parent, 2); /* of a process that is heard of late */
+	conn_walk_begin_live(conns, &walk);
+	assert_int_equal(conn_walk_next(conns, &walk)->cookie, 4);
+	assert_int_equal(conn_walk_next(conns, &walk)->cookie, 2);
+	conn_walk_end(conns, &walk);
+}
+
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 static size_t allocated(void)
 {
@@ -292,6 +324,7 @@ int main(void)
 		TEST(what_is_in_custody_outlives_its_session),
 		TEST(the_other_end_is_found_where_it_closes_itself),
 		TEST(a_walk_survives_removals),
+		TEST(a_walk_of_the_live_passes_over_time_waits),
 		TEST(rates_never_run_backwards),
 		TEST(each_takes_at_most_256_bytes),
 	};
