@@ -4,9 +4,11 @@
 #define DAEMON_CONNS_H
 
 #include "daemon/conn.h"
+#include "daemon/conn_table.h"
+
+#include <uthash.h>
 
 enum {
-	SHARDS = 64,	 /* of the table: to grow one takes a moment, and others wait */
 	WHEEL = 512,	 /* moments of TIME_WAIT */
 	WHEEL_SHIFT = 8, /* a moment is 256 ms */
 	/* So many, a minute, are looked back: the others hold what is younger, up to a minute too.
@@ -37,10 +39,11 @@ struct conns {
 	uint64_t netns[CONN_NETNS_NONE]; /* inodes; 0: not in use */
 	conn_watcher *watcher;
 	void *watcher_arg;
-	struct conn *by_cookie[SHARDS];
+	struct conn_table by_cookie;
 	struct conn_self *by_tuple;
 	struct conn *wheel[WHEEL];
-	struct conn *live;
+	/* A walk in the order of the table would find none of them in a cache. */
+	struct conn *first, *live;
 	struct conn_walk *walks;
 };
 
