@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -125,6 +126,7 @@ static void try_tcp(int fd)
 	ioctl(fd, SIOCOUTQ, &bytes);
 	fcntl(fd, F_GETFL);
 	fcntl(fd, F_GETFD);
+	poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 0);
 	epoll_ctl(-1, EPOLL_CTL_DEL, fd, NULL);
 	getsockname(fd, (struct sockaddr *)&addr, &addr_len);
 	getpeername(fd, (struct sockaddr *)&addr, &addr_len);

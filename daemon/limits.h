@@ -14,6 +14,7 @@
 	X(LIMIT_HELLO_MS, 10000, "a session without a hello, ms")                              \
 	X(LIMIT_BAD_MESSAGES, 64, "wrong messages before a session is ended")                  \
 	X(LIMIT_MESSAGES_TURN, 128, "messages of a session before others have their turn")     \
+	X(LIMIT_RING_RECORDS, 1024, "records of a session on their way, 128 bytes each")       \
 	X(LIMIT_CREDITS, 256, "descriptors of a session on their way")                         \
 	X(LIMIT_HELD, 50000, "held sockets in all (`custody`), one descriptor each")           \
 	X(LIMIT_HELD_PROCESS, 10000, "held sockets of a session (`custody-per-process`)")      \

@@ -30,6 +30,7 @@ struct session {
 	bool steers;	/* it has said that it may hand over: somebody waits for its messages */
 	bool by_socket; /* its records come so, and each would wake us */
 	bool resting;	/* read by and by; its socket is watched if it steers, or has no records */
+	unsigned int rested; /* looked at so often, in vain */
 	struct session *prev, *next;
 	struct session *rest_prev, *rest_next;
 };

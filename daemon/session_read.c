@@ -19,7 +19,11 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { REST_MS = 20 };
+enum {
+	REST_MS = 20,
+	REST_TIMES = 5, /* with nothing to read, and the shim is to call again */
+};
+_Static_assert((int)RING_SLOTS == (int)LIMIT_RING_RECORDS, "what README says");
 
 static void on_readable(evutil_socket_t fd, short what, void *arg);
 
@@ -270,14 +274,15 @@ static const struct timeval rest_time = {.tv_usec = REST_MS * 1000};
  * what they say, so that they may gather for longer: such a session is read every so many
  * milliseconds while something comes, and before each answer to who asks; and its shim need not
  * call us. What is handed over does not rest, nor does what is said before it. */
-static void rest(struct session *session)
+static void rest(struct session *session, enum reading reading)
 {
 	struct sessions *sessions = session->sessions;
 
-	if (session->by_socket && !session->steers)
+	if (reading == READ_SOME && session->by_socket && !session->steers)
 		event_del(&session->readable);
 	else
 		event_add(&session->readable, NULL);
+	session->rested = 0;
 	if (session->resting)
 		return;
 	session->resting = true;
@@ -292,18 +297,6 @@ void session_stop_resting(struct session *session)
 	if (session->resting)
 		DL_DELETE2(session->sessions->resting, session, rest_prev, rest_next);
 	session->resting = false;
-}
-
-static void after_reading(struct session *session, enum reading reading)
-{
-	if (reading == READ_ENDED || !session->page)
-		return;
-	if (reading != READ_NOTHING || !ring_sleep(&session->page->ring, &session->ring)) {
-		rest(session);
-	} else if (session->resting) {
-		session_stop_resting(session);
-		event_add(&session->readable, NULL);
-	}
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
@@ -322,7 +315,8 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	reading = read_messages(session);
 	if (reading == READ_ENDED || session->steers || reading == READ_MUCH)
 		sessions->have_read = true;
-	after_reading(session, reading);
+	if (reading != READ_ENDED && session->page)
+		rest(session, reading);
 }
 
 void sessions_catch_up(struct sessions *sessions)
@@ -331,17 +325,34 @@ void sessions_catch_up(struct sessions *sessions)
 
 	DL_FOREACH_SAFE2(sessions->resting, session, next, rest_next)
 	{
-		after_reading(session, read_messages(session));
+		enum reading reading = read_messages(session);
+
+		if (reading == READ_SOME || reading == READ_MUCH)
+			rest(session, reading);
 	}
+}
+
+static void end_rest(struct session *session)
+{
+	if (!ring_sleep(&session->page->ring, &session->ring))
+		return;
+	session_stop_resting(session);
+	event_add(&session->readable, NULL);
 }
 
 static void on_rest_over(evutil_socket_t fd, short what, void *arg)
 {
 	struct sessions *sessions = arg;
+	struct session *session, *next;
 
 	(void)fd;
 	(void)what;
 	sessions_catch_up(sessions);
+	DL_FOREACH_SAFE2(sessions->resting, session, next, rest_next)
+	{
+		if (session->rested++ >= REST_TIMES)
+			end_rest(session);
+	}
 	if (sessions->resting)
 		evtimer_add(&sessions->rest, &rest_time);
 }

@@ -4,6 +4,7 @@
 #include "shim/libc.h"
 #include "shim/raw.h"
 #include "shim/rules.h"
+#include "shim/slots.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -36,7 +37,26 @@ void set_linger(int fd, int onoff, int seconds)
 	raw(SYS_setsockopt, fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
 }
 
-void apply_opened(int fd, const struct policy_terms *terms)
+bool apply_wants_quiet(const struct policy_terms *terms, uint32_t word)
+{
+	return terms && terms->time_wait_ms == TIME_WAIT_NONE && terms->close_first == FIRST_APP &&
+	       terms->linger == LINGER_APP && !(word & SLOT_APP_LINGER);
+}
+
+static void apply_quiet(int fd, uint32_t word, const struct policy_terms *terms)
+{
+	bool wanted = apply_wants_quiet(terms, word);
+
+	if (wanted == !!(word & SLOT_QUIET))
+		return;
+	set_tcp_option(fd, TCP_LINGER2, wanted ? -1 : 0);
+	if (wanted)
+		slot_set_flag(fd, SLOT_QUIET);
+	else
+		slot_clear_flag(fd, SLOT_QUIET);
+}
+
+static void apply_keepalive(int fd, const struct policy_terms *terms)
 {
 	if (terms->keepalive == KEEPALIVE_SET) {
 		set_tcp_option(fd, TCP_KEEPIDLE, (int)terms->keepalive_idle_s);
@@ -45,6 +65,14 @@ void apply_opened(int fd, const struct policy_terms *terms)
 	}
 	if (terms->keepalive != KEEPALIVE_APP)
 		set_option(fd, SOL_SOCKET, SO_KEEPALIVE, terms->keepalive == KEEPALIVE_SET);
+}
+
+void apply_opened(int fd, uint32_t word, const struct policy_terms *terms)
+{
+	apply_quiet(fd, word, terms);
+	if (!terms)
+		return;
+	apply_keepalive(fd, terms);
 	if (terms->user_timeout_ms)
 		set_tcp_option(fd, TCP_USER_TIMEOUT, (int)terms->user_timeout_ms);
 }

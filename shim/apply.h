@@ -13,8 +13,13 @@ struct libc_calls;
 void set_tcp_option(int fd, int name, int value);
 void set_linger(int fd, int onoff, int seconds);
 
-/* keepalive, user-timeout: on what was accepted or is connecting. */
-void apply_opened(int fd, const struct policy_terms *terms);
+/* keepalive, user-timeout, time-wait = none: on what was accepted or is connecting. terms NULL: no
+ * policy. word: its slot's, in which SLOT_QUIET is set or cleared. */
+void apply_opened(int fd, uint32_t word, const struct policy_terms *terms);
+
+/* The close is to be a quiet one, as far as can be known when it is opened: then it will be, also
+ * if the program is killed, and nothing needs to be done when it closes. terms NULL: no policy. */
+bool apply_wants_quiet(const struct policy_terms *terms, uint32_t word);
 
 /* reuse-address, reuse-port, bind-late: before bind(). True if the bind is to be late. */
 bool apply_bind(int fd, const struct sockaddr *addr, socklen_t len);

@@ -2,6 +2,7 @@
 #include "shim/facts.h"
 
 #include "common/tcp_state.h"
+#include "shim/apply.h"
 #include "shim/channel.h"
 #include "shim/publish.h"
 #include "shim/raw.h"
@@ -12,10 +13,12 @@
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <time.h>
 
 /* O_ASYNC: SIGIO would carry the dead number. A ULP (kTLS) has records of its own to send, and
  * after TCP_REPAIR nothing is to be sent. */
@@ -71,6 +74,57 @@ static bool may_have_unread(const struct closing *c)
 	return c->facts.state == STATE_ESTABLISHED || c->facts.state == STATE_CLOSE_WAIT;
 }
 
+static void find_policy(struct closing *c)
+{
+	if (!c->policy_known)
+		c->has_policy = publish_find(c->word, &c->info, &c->terms, &c->policy);
+	c->policy_known = true;
+}
+
+/* As apply_opened() did: nothing is left to be set, and nothing to be taken back. */
+static bool is_quiet_as_wanted(const struct closing *c)
+{
+	return apply_wants_quiet(c->has_policy ? &c->terms : NULL, c->word) ==
+	       !!(c->word & SLOT_QUIET);
+}
+
+bool facts_may_be_brief(struct closing *c)
+{
+	const uint32_t elaborate = SLOT_DEFERRED | SLOT_SHUT_FIRST | SLOT_SHUT_LATER |
+				   SLOT_INHERITED | SLOT_SHARED | SLOT_ULP | SLOT_LOWAT;
+
+	if (c->word & elaborate)
+		return false;
+	find_policy(c);
+	return is_quiet_as_wanted(c) && (!c->has_policy || (c->terms.close_first == FIRST_APP &&
+							    c->terms.linger == LINGER_APP));
+}
+
+/* As libc's poll() has it, for that is what filters know. */
+static long poll_now(struct pollfd *pfd)
+{
+#ifdef SYS_poll
+	return raw(SYS_poll, pfd, 1, 0);
+#else
+	static const struct timespec at_once;
+
+	return raw(SYS_ppoll, pfd, 1, &at_once, NULL, 0);
+#endif
+}
+
+/* In SYN_SENT, with a full queue, or when anything came that was not read, its answer is another
+ * (tcp_poll() in net/ipv4/tcp.c). */
+bool facts_brief(struct closing *c)
+{
+	struct pollfd pfd = {.fd = c->fd, .events = POLLIN | POLLPRI | POLLOUT | POLLRDHUP};
+
+	if (poll_now(&pfd) != 1 || pfd.revents != POLLOUT)
+		return false;
+	c->facts.state = STATE_ESTABLISHED;
+	c->facts.app_linger = c->word & SLOT_APP_LINGER;
+	return true;
+}
+
 /* Asks the kernel only what this policy will want to know; and of the last holder's close, whether
  * it throws unread data away, for then the kernel sends RST. */
 bool facts_gather(struct closing *c)
@@ -79,7 +133,7 @@ bool facts_gather(struct closing *c)
 
 	if (!facts_state(c))
 		return false;
-	c->has_policy = publish_find(c->word, &c->info, &c->terms, &c->policy);
+	find_policy(c);
 	/* What was set through another descriptor, this one's slot does not know. */
 	if (c->facts.sole_owner && c->word & SLOT_SHARED)
 		c->word = (c->word & ~(uint32_t)(SLOT_APP_LINGER | SLOT_ULP)) | sock_options(c->fd);
@@ -140,5 +194,11 @@ bool facts_init(struct closing *c, int fd, struct slot *slot, uint32_t word)
 	c->slot = slot;
 	c->cookie = atomic_load(&slot->cookie);
 	slot_load_info(slot, &c->info);
-	return sock_cookie(fd) == c->cookie;
+	c->policy_known = false;
+	return true;
+}
+
+bool facts_is_same(const struct closing *c)
+{
+	return sock_cookie(c->fd) == c->cookie;
 }

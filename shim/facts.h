@@ -21,6 +21,7 @@ struct closing {
 	struct policy_terms terms;
 	uint32_t policy;
 	bool has_policy;
+	bool policy_known; /* has_policy, terms and policy are filled in */
 	struct close_facts facts;
 	uint32_t recv_idle_ms;
 	bool late;   /* see enum wire_hint */
@@ -29,9 +30,18 @@ struct closing {
 	enum close_reason obstacle; /* why it is not handed over, or WHY_PEER_FIRST */
 };
 
-/* Fills in what is known of a tracked connection; the slot may be claimed (cleared) or not. False:
- * it is not a connection, or no longer the one that was filed. */
+/* Fills in what is known of a tracked connection without asking the kernel; the slot may be claimed
+ * (cleared) or not. False: it is not a connection. */
 bool facts_init(struct closing *c, int fd, struct slot *slot, uint32_t word);
+
+/* It is still the connection that was filed: to be asked before any side effect on it. */
+bool facts_is_same(const struct closing *c);
+
+/* Whatever facts_gather() would find, there is nothing to be done to it at its close but to say
+ * that it was closed; if it is as most are. */
+bool facts_may_be_brief(struct closing *c);
+/* It is: in ESTABLISHED, with nothing unread. One system call instead of three. */
+bool facts_brief(struct closing *c);
 
 /* Its state, and what else TCP_INFO tells. False: it is no TCP connection any more. */
 bool facts_state(struct closing *c);

@@ -35,8 +35,11 @@ enum {
 	SLOT_ULP = 1 << 12,	   /* the program set a ULP (kTLS) or TCP_REPAIR */
 	SLOT_SHARED = 1 << 13,	   /* another descriptor has it, or once had */
 	SLOT_ADDED_HERE = 1 << 14, /* SLOT_INHERITED: added to an epoll set since */
+	SLOT_QUIET = 1 << 15,	   /* time-wait = none: TCP_LINGER2 is -1 since it was opened */
 
-	SLOT_SHUT_WHY = 16, /* bits from here: with SLOT_SHUT_FIRST, why it was not deferred */
+	SLOT_LOWAT = 1 << 16, /* the program set SO_RCVLOWAT, here or on the listener */
+
+	SLOT_SHUT_WHY = 20, /* bits from here: with SLOT_SHUT_FIRST, why it was not deferred */
 };
 
 enum { SLOT_SETS = 2, SLOTS_MAX = 1 << 20, SLOTS_CHUNK = 1 << 10 };

@@ -39,6 +39,7 @@ void steer_opened(int fd, uint32_t flags, unsigned int state, const struct endpo
 	uint64_t cookie = sock_cookie(fd);
 	struct policy_terms terms;
 	uint32_t word = SLOT_CONN | flags;
+	bool found;
 
 	if (!cookie || !slot_ready(fd))
 		return;
@@ -51,8 +52,8 @@ void steer_opened(int fd, uint32_t flags, unsigned int state, const struct endpo
 	slot_fill(fd, word, cookie, &info, !(flags & SLOT_SERVER));
 	if (share_copied_since(fd, mark) || flags & SLOT_SHARED)
 		holder_pin(cookie);
-	if (publish_open(fd, word, cookie, state, &info, &terms))
-		apply_opened(fd, &terms);
+	found = publish_open(fd, word, cookie, state, &info, &terms);
+	apply_opened(fd, word, found ? &terms : NULL);
 }
 
 static void fill_record(const struct closing *c, struct wire_record *record, enum wire_type type,
@@ -97,6 +98,17 @@ static enum close_reason obstacle_of(const struct closing *c)
 
 /* --- doing it --------------------------------------------------------------------------------- */
 
+/* It was to be a quiet close when it was opened; now it is to be the program's. It matters until
+ * our FIN is acknowledged. */
+static void unquiet(const struct closing *c)
+{
+	unsigned int state = c->facts.state;
+
+	if (c->word & SLOT_QUIET && (state == STATE_ESTABLISHED || state == STATE_FIN_WAIT1 ||
+				     state == STATE_FIN_WAIT2 || state == STATE_SYN_SENT))
+		set_tcp_option(c->fd, TCP_LINGER2, 0);
+}
+
 static bool hand_over(const struct closing *c, enum wire_type type, enum close_action action,
 		      int how)
 {
@@ -105,6 +117,7 @@ static bool hand_over(const struct closing *c, enum wire_type type, enum close_a
 	/* close() would push what TCP_CORK, MSG_MORE and Nagle hold back; held, it would sit. */
 	if (c->unsent)
 		set_tcp_option(c->fd, TCP_NODELAY, 1);
+	unquiet(c);
 	fill_record(c, &record, type, action);
 	record.how = (uint8_t)how;
 	return channel_send_fd(&record, c->fd);
@@ -121,9 +134,12 @@ static enum close_action ending_without_daemon(const struct closing *c)
 
 static void do_local(const struct closing *c, enum close_action action)
 {
+	if (action != CLOSE_QUIET)
+		unquiet(c);
 	switch (action) {
 	case CLOSE_QUIET:
-		set_tcp_option(c->fd, TCP_LINGER2, -1);
+		if (!(c->word & SLOT_QUIET))
+			set_tcp_option(c->fd, TCP_LINGER2, -1);
 		break;
 	case CLOSE_RESET:
 	case CLOSE_ABORT:
@@ -206,7 +222,7 @@ void steer_closing(int fd)
 	struct fork_mark mark;
 	struct closing c;
 	int saved = errno;
-	bool counted;
+	bool brief, counted;
 
 	if (!slot || !process_enter())
 		return;
@@ -214,15 +230,21 @@ void steer_closing(int fd)
 	mark = fork_mark();
 	if (!facts_init(&c, fd, slot, slot_claim(slot)))
 		goto out;
+	brief = facts_may_be_brief(&c);
+	if (!brief && !facts_is_same(&c))
+		goto out;
 	pin_if_in_sets(&c);
 	counted = holder_is_counted(c.cookie);
 	c.facts.sole_owner = let_go(&c, mark);
-	if (!facts_gather(&c))
+	if (!(brief && c.facts.sole_owner && facts_brief(&c)) &&
+	    ((brief && !facts_is_same(&c)) || !facts_gather(&c)))
 		goto out;
 	if (!c.facts.sole_owner) {
 		/* While all holders are known, the last one's close is the one to speak of. */
 		c.obstacle =
 			counted || c.facts.state != STATE_ESTABLISHED ? WHY_STATE : obstacle_of(&c);
+		if (!counted)
+			unquiet(&c); /* the last close may be a stranger's */
 		if (has_duplicate(&c) && is_own_number(&c, mark))
 			silence(&c);
 		publish(&c, WIRE_LET_GO, CLOSE_PASS);
@@ -286,7 +308,7 @@ int steer_shutdown(int fd, int how)
 	int saved = errno;
 
 	if (!slot || (how != SHUT_WR && how != SHUT_RDWR) || !process_enter() ||
-	    !facts_init(&c, fd, slot, atomic_load(&slot->word)))
+	    !facts_init(&c, fd, slot, atomic_load(&slot->word)) || !facts_is_same(&c))
 		goto pass;
 	c.facts.sole_owner = holder_is_counted(c.cookie);
 	if (!facts_gather(&c))
@@ -314,7 +336,8 @@ int steer_disconnect(const struct libc_calls *next, int fd, const struct sockadd
 	struct wire_record record;
 	struct closing c;
 	int saved = errno, result;
-	bool known = slot && facts_init(&c, fd, slot, atomic_load(&slot->word)) && facts_gather(&c);
+	bool known = slot && facts_init(&c, fd, slot, atomic_load(&slot->word)) &&
+		     facts_is_same(&c) && facts_gather(&c);
 
 	errno = saved;
 	result = next->connect(fd, addr, len);
@@ -337,7 +360,8 @@ bool steer_is_shut(int fd)
 
 	if (!slot || !(slot_word(fd) & SLOT_DEFERRED) || !process_is_on())
 		return false;
-	shut = facts_init(&c, fd, slot, atomic_load(&slot->word)) && facts_state(&c) &&
+	shut = facts_init(&c, fd, slot, atomic_load(&slot->word)) && facts_is_same(&c) &&
+	       facts_state(&c) &&
 	       (c.facts.state == STATE_ESTABLISHED || c.facts.state == STATE_CLOSE_WAIT);
 	errno = saved;
 	return shut;
@@ -363,7 +387,9 @@ static void exit_one(struct closing *c)
 	}
 	if (action == CLOSE_QUIET)
 		do_local(c, action);
-	else if (action != CLOSE_RETIRE)
+	else
+		unquiet(c);
+	if (action != CLOSE_QUIET && action != CLOSE_RETIRE)
 		action = CLOSE_PASS; /* a reset would take along what stdio has yet to flush */
 	publish(c, WIRE_CLOSE, action);
 }
@@ -384,7 +410,7 @@ void steer_exiting(void)
 		if (slot_kind(fd) != SLOT_CONN)
 			continue;
 		slot = slot_at(fd);
-		if (!facts_init(&c, fd, slot, slot_claim(slot)))
+		if (!facts_init(&c, fd, slot, slot_claim(slot)) || !facts_is_same(&c))
 			continue;
 		pin_if_in_sets(&c);
 		c.facts.sole_owner = let_go(&c, mark);

@@ -155,8 +155,8 @@ static bool connects_now(int fd, uint32_t word)
 
 int connect_by(const struct libc_calls *next, int fd, const struct sockaddr *addr, socklen_t len)
 {
-	const uint32_t kept =
-		SLOT_APP_LINGER | SLOT_BOUND | SLOT_EPOLL_LOST | SLOT_SHARED | SLOT_ULP;
+	const uint32_t kept = SLOT_APP_LINGER | SLOT_BOUND | SLOT_EPOLL_LOST | SLOT_SHARED |
+			      SLOT_ULP | SLOT_LOWAT | SLOT_QUIET;
 	struct fork_mark mark;
 	struct endpoint remote;
 	int saved = errno, result;
@@ -211,8 +211,8 @@ static void accepted(int listener, int fd, const struct sockaddr_storage *addr, 
 		return;
 	slot_load_info(slot, &info);
 	wildcard = !info.local.family || endpoint_is_any(&info.local);
-	steer_opened(fd, SLOT_SERVER | (slot_word(listener) & SLOT_APP_LINGER), STATE_ESTABLISHED,
-		     wildcard ? NULL : &info.local, &remote, mark);
+	steer_opened(fd, SLOT_SERVER | (slot_word(listener) & (SLOT_APP_LINGER | SLOT_LOWAT)),
+		     STATE_ESTABLISHED, wildcard ? NULL : &info.local, &remote, mark);
 }
 
 /* A listener is tracked since listen(), or adopted here at its first connection. */
@@ -291,6 +291,8 @@ int wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t le
 
 	if (level == IPPROTO_TCP && (name == TCP_ULP || name == TCP_REPAIR) && result == 0)
 		slot_set_flag(fd, SLOT_ULP);
+	if (level == SOL_SOCKET && name == SO_RCVLOWAT && result == 0)
+		slot_set_flag(fd, SLOT_LOWAT);
 	if (level == SOL_SOCKET && name == SO_LINGER && result == 0 && slot_word(fd)) {
 		const struct linger *linger = value;
 

@@ -22,6 +22,5 @@ BENCHES += \
 	tests/bench/model.sh \
 	tests/bench/tracking-cpu.sh \
 	tests/bench/close-first.sh \
-	tests/bench/policies.sh \
-	tests/bench/system-calls.sh
+	tests/bench/policies.sh
 EXTRA_DIST += tests/bench/nginx.sh

@@ -319,14 +319,36 @@ static void take_welcome(struct fuzz_input *input)
 	close(fd);
 }
 
+/* Anywhere in it: the counts, where the ring's head is, what a slot says of itself. */
 static void scribble(struct fuzz_input *input)
 {
 	struct client *client = client_at(input);
-	struct session_page page;
+	size_t at = fuzz_byte(input) % 3 == 0
+			    ? fuzz_byte(input) % 80
+			    : offsetof(struct session_page, ring.slots) +
+				      sizeof(struct ring_slot) * (fuzz_byte(input) % 8);
+	uint8_t bytes[24] = {0};
 
-	fuzz_bytes(input, &page, sizeof(page));
+	fuzz_bytes(input, bytes, sizeof(bytes));
 	if (client->page)
-		memcpy(client->page, &page, sizeof(page));
+		memcpy((uint8_t *)client->page + at, bytes, sizeof(bytes));
+}
+
+/* As the shim does, or in a lap or order of its own. */
+static void put_into_ring(struct fuzz_input *input)
+{
+	struct client *client = client_at(input);
+	struct wire_record record = record_of(input, conn_at(input));
+	struct wire_call call = {.magic = WIRE_MAGIC};
+	unsigned int times = fuzz_byte(input) % BURST;
+
+	if (!client->page)
+		return;
+	while (times--) {
+		if (ring_put(&client->page->ring, &record) == RING_PUT_CALL)
+			send_message(client, &call, sizeof(call), NULL, 0);
+		record.cookie += record.how;
+	}
 }
 
 /* --- the program of steps --------------------------------------------------------------------- */
@@ -335,7 +357,7 @@ static void step(struct fuzz_input *input)
 {
 	uint8_t what = fuzz_byte(input), n;
 
-	switch (what % 16) {
+	switch (what % 18) {
 	case 0:
 	case 1:
 		connect_client(input);
@@ -375,6 +397,10 @@ static void step(struct fuzz_input *input)
 		break;
 	case 12:
 		fuzz_turn(loop);
+		break;
+	case 16:
+	case 17:
+		put_into_ring(input);
 		break;
 	default:
 		send_record(input, 1);

@@ -2,6 +2,7 @@
 /* The whole shim, linked into this program: its wrappers are what close() and its kin are here, so
  * that sanitizers see them. The daemon is played by the test, in the same process. */
 #include "common/close_decide.h"
+#include "common/tcp_state.h"
 #include "common/wire.h"
 #include "shim/holders.h"
 #include "shim/libc.h"
@@ -1327,6 +1328,339 @@ static void exit_resets_nothing(void **state)
 	channel = own;
 }
 
+static int linger2_of(int fd)
+{
+	socklen_t len = sizeof(int);
+	int value = 0;
+
+	assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_LINGER2, &value, &len), 0);
+	return value;
+}
+
+/* Its descriptor that the shim does not know of. */
+static int unseen_copy(int fd)
+{
+	return (int)unseen(SYS_fcntl, fd, F_DUPFD, 100);
+}
+
+static void close_as(struct pair *pair, enum close_action action, enum close_side side)
+{
+	struct wire_record record;
+
+	assert_int_equal(close(pair->server), 0);
+	expect(WIRE_CLOSE, pair->cookie, &record, NULL);
+	assert_int_equal(record.action, action);
+	assert_int_equal(record.side, side);
+	close(pair->client);
+}
+
+/* The option is set when it is opened, and taken back if the close is to be another. */
+static void quiet_from_the_start(void **state)
+{
+	struct linger linger = {.l_onoff = 1, .l_linger = 1};
+	int copy, usual;
+	struct pair pair;
+
+	(void)state;
+	say_policy("close-first=app");
+	pair = connected();
+	usual = linger2_of(pair.server);
+	assert_true(usual > 0);
+	close_as(&pair, CLOSE_PASS, SIDE_US);
+
+	say_policy("time-wait=none");
+	pair = connected();
+	assert_int_equal(linger2_of(pair.server), -1);
+	close_as(&pair, CLOSE_QUIET, SIDE_US);
+
+	pair = connected();
+	copy = unseen_copy(pair.server);
+	say_policy("close-first=app");
+	close_as(&pair, CLOSE_PASS, SIDE_US);
+	assert_int_equal(linger2_of(copy), usual);
+	close(copy);
+
+	say_policy("time-wait=none");
+	pair = connected();
+	copy = unseen_copy(pair.server);
+	atomic_store(&page->on, 0);
+	close_as(&pair, CLOSE_PASS, SIDE_US);
+	atomic_store(&page->on, 1);
+	assert_int_equal(linger2_of(copy), usual);
+	close(copy);
+
+	pair = connected();
+	copy = unseen_copy(pair.server);
+	setsockopt(pair.server, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+	close_as(&pair, CLOSE_PASS, SIDE_US);
+	assert_int_equal(linger2_of(copy), usual);
+	close(copy);
+
+	/* Not with close-first = peer: there the daemon ends it. */
+	say_policy("close-first=peer,time-wait=none,grace-learn=no");
+	pair = connected();
+	assert_int_equal(linger2_of(pair.server), usual);
+	close(pair.server);
+	expect(WIRE_HAND_OVER, pair.cookie, NULL, &copy);
+	close(copy);
+	close(pair.client);
+}
+
+/* To whom it was passed on closes as usual: nobody knows whose the last close will be. */
+static void quiet_is_taken_back_of_what_is_shared(void **state)
+{
+	struct pair pair;
+	int copy, other;
+
+	(void)state;
+	say_policy("time-wait=none");
+	pair = connected();
+	copy = unseen_copy(pair.server);
+	other = dup(pair.server);
+	holder_pin(pair.cookie);
+	close(pair.server);
+	expect(WIRE_LET_GO, pair.cookie, NULL, NULL);
+	assert_true(linger2_of(copy) > 0);
+	close(other);
+	expect(WIRE_LET_GO, pair.cookie, NULL, NULL);
+	close(copy);
+	close(pair.client);
+}
+
+/* What one poll() tells of most closes, it does not tell of these. */
+static void closes_that_are_looked_at_closer(void **state)
+{
+	static const char *const policies[] = {"close-first=app", "time-wait=none"};
+	const int wanted = 3, low = 1; /* connected() reads three bytes */
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(policies); i++) {
+		enum close_action action = i ? CLOSE_QUIET : CLOSE_PASS;
+		struct wire_record record;
+		struct pair pair;
+
+		say_policy(policies[i]);
+		pair = connected();
+		assert_int_equal(write(pair.client, "more", 4), 4);
+		assert_int_equal(close(pair.server), 0);
+		expect(WIRE_CLOSE, pair.cookie, &record, NULL);
+		assert_int_equal(record.unread, 4);
+		assert_int_equal(record.side, SIDE_RESET);
+		assert_int_equal(record.action, action);
+		close(pair.client);
+
+		pair = connected();
+		setsockopt(pair.server, SOL_SOCKET, SO_RCVLOWAT, &wanted, sizeof(wanted));
+		assert_int_equal(write(pair.client, "mo", 2), 2);
+		close_as(&pair, action, SIDE_RESET);
+
+		setsockopt(listener, SOL_SOCKET, SO_RCVLOWAT, &wanted, sizeof(wanted));
+		pair = connected();
+		assert_int_equal(write(pair.client, "mo", 2), 2);
+		close_as(&pair, action, SIDE_RESET);
+		setsockopt(listener, SOL_SOCKET, SO_RCVLOWAT, &low, sizeof(low));
+
+		pair = connected();
+		close(pair.client);
+		assert_true(at_eof(pair.server));
+		close_as(&pair, CLOSE_PASS, SIDE_PEER);
+
+		pair = connected();
+		assert_int_equal(shutdown(pair.server, SHUT_WR), 0);
+		close_as(&pair, action, SIDE_US);
+	}
+}
+
+/* Closed before it was connected: it is in SYN_SENT, and poll() has nothing to say. */
+static void closed_while_it_connects(void **state)
+{
+	struct sockaddr_in addr = {.sin_family = AF_INET};
+	int deaf = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), fds[8];
+	struct wire_record record = {0};
+	socklen_t len = sizeof(addr);
+	unsigned int sent = 0;
+
+	(void)state;
+	say_policy("close-first=app");
+	addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_int_equal(bind(deaf, (struct sockaddr *)&addr, len), 0);
+	assert_int_equal(listen(deaf, 0), 0);
+	assert_int_equal(getsockname(deaf, (struct sockaddr *)&addr, &len), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+		fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		connect(fds[i], (struct sockaddr *)&addr, len);
+		expect(WIRE_OPEN, 0, NULL, NULL);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+		close(fds[i]);
+		expect(WIRE_CLOSE, 0, &record, NULL);
+		sent += record.state == STATE_SYN_SENT;
+	}
+	assert_in_range(sent, 4, ARRAY_SIZE(fds)); /* the others the queue has taken */
+	close(deaf);
+}
+
+/* --- the ring --------------------------------------------------------------------------------- */
+
+static struct ring_reader reader;
+static uint64_t by_ring[64];
+static unsigned int ring_count;
+
+static void take_from_ring(void *arg, const void *bytes)
+{
+	struct wire_record record;
+
+	(void)arg;
+	memcpy(&record, bytes, sizeof(record));
+	by_ring[ring_count++ % ARRAY_SIZE(by_ring)] = record.cookie;
+}
+
+/* A daemon that is restarted, with another instance of the page. */
+static void new_daemon(bool ring)
+{
+	struct wire_hello hello;
+	int fd;
+
+	close(channel);
+	page->instance++;
+	beat();
+	for (int i = 0; i < 400; i++) { /* the shim tries once a second */
+		struct pollfd pfd = {.fd = daemon_listener, .events = POLLIN};
+
+		fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		assert_int_equal(
+			connect(fd, (struct sockaddr *)&listener_addr, sizeof(listener_addr)), 0);
+		close(fd);
+		close(accept(listener, NULL, NULL));
+		if (poll(&pfd, 1, 50) == 1)
+			break;
+		beat();
+	}
+	channel = accept4(daemon_listener, NULL, NULL, SOCK_CLOEXEC);
+	assert_true(channel >= 0);
+	assert_true(receive(channel, &hello, sizeof(hello), &fd));
+	with_ring = ring;
+	send_welcome();
+	atomic_store(&session->credits, 100);
+	memset(&reader, 0, sizeof(reader));
+}
+
+static unsigned int by_socket(void)
+{
+	struct wire_record record;
+	unsigned int n = 0;
+	int fd;
+
+	while (receive(channel, &record, sizeof(record), &fd))
+		n++;
+	return n;
+}
+
+static struct pair connected_unheard(void)
+{
+	struct pair pair = {.client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+
+	connect(pair.client, (struct sockaddr *)&listener_addr, sizeof(listener_addr));
+	pair.server = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	pair.cookie = cookie_of(pair.server);
+	beat();
+	return pair;
+}
+
+static void open_and_close(unsigned int times)
+{
+	while (times--) {
+		struct pair pair = connected_unheard();
+
+		close(pair.server);
+		close(pair.client);
+	}
+}
+
+/* A few records by the socket, then none; a call when the daemon sleeps, and only one. What is
+ * handed over says how much of the ring is before it. */
+static void records_go_by_the_ring(void **state)
+{
+	struct wire_record record;
+	struct wire_call call;
+	struct pair pair;
+	int held;
+
+	(void)state;
+	say_policy("close-first=app");
+	new_daemon(true);
+	open_and_close(4);
+	/* The page is asked for once in a tick of the coarse clock. */
+	for (int i = 0; i < 100 && ring_head(&session->ring) == 0; i++) {
+		usleep(10000);
+		open_and_close(1);
+	}
+	assert_true(ring_head(&session->ring) > 0);
+	by_socket();
+	ring_read(&session->ring, &reader, ring_head(&session->ring), 0, take_from_ring, NULL);
+	ring_count = 0;
+	open_and_close(4);
+	assert_int_equal(by_socket(), 0);
+	assert_int_equal(ring_read(&session->ring, &reader, ring_head(&session->ring), 0,
+				   take_from_ring, NULL),
+			 16);
+	for (int i = 0; i < 16; i++)
+		assert_true(by_ring[i] > 0);
+
+	assert_true(ring_sleep(&session->ring, &reader));
+	open_and_close(2);
+	assert_true(receive(channel, &call, sizeof(call), &held));
+	assert_int_equal(call.magic, WIRE_MAGIC);
+	assert_false(receive(channel, &call, sizeof(call), &held));
+
+	say_policy("close-first=peer,grace-learn=no");
+	pair = connected_unheard();
+	(void)!write(pair.client, "x", 1);
+	close(pair.server);
+	assert_true(receive(channel, &record, sizeof(record), &held));
+	assert_int_equal(record.type, WIRE_HAND_OVER);
+	ring_count = 0;
+	ring_read(&session->ring, &reader, record.ring_head, 0, take_from_ring, NULL);
+	assert_int_equal(by_ring[ring_count - 1], pair.cookie); /* its OPEN is the last before */
+	close(held);
+	close(pair.client);
+	say_policy("close-first=app");
+}
+
+static void what_the_ring_has_no_room_for_is_counted(void **state)
+{
+	uint32_t before = atomic_load(&session->lost), head;
+
+	(void)state;
+	ring_read(&session->ring, &reader, ring_head(&session->ring), 0, take_from_ring, NULL);
+	head = ring_head(&session->ring);
+	open_and_close(RING_SLOTS / 4 + 10);
+	assert_int_equal(ring_head(&session->ring) - head, RING_SLOTS);
+	assert_int_equal(atomic_load(&session->lost) - before, 40);
+}
+
+/* An earlier version, put in its place: its file ends where the ring would be. */
+static void a_daemon_without_a_ring(void **state)
+{
+	struct ring_reader none = {0};
+
+	(void)state;
+	new_daemon(false);
+	open_and_close(20);
+	by_socket();
+	usleep(10000);
+	open_and_close(20);
+	assert_int_equal(by_socket(), 80);
+	new_daemon(true);
+	for (int i = 0; i < 100 && ring_head(&session->ring) == 0; i++) {
+		usleep(10000);
+		open_and_close(4);
+	}
+	by_socket();
+	assert_true(ring_read(&session->ring, &none, ring_head(&session->ring), 0, take_from_ring,
+			      NULL) > 0);
+}
+
 /* Somebody's raw system call has put something else in its place: that is the program's. */
 static void a_number_that_was_taken(void **state)
 {
@@ -1444,6 +1778,13 @@ int main(void)
 		cmocka_unit_test(daemon_keeps_what_it_had),
 		cmocka_unit_test(exit_resets_nothing),
 		cmocka_unit_test(threads_open_and_close),
+		cmocka_unit_test(quiet_from_the_start),
+		cmocka_unit_test(quiet_is_taken_back_of_what_is_shared),
+		cmocka_unit_test(closes_that_are_looked_at_closer),
+		cmocka_unit_test(closed_while_it_connects),
+		cmocka_unit_test(records_go_by_the_ring),
+		cmocka_unit_test(what_the_ring_has_no_room_for_is_counted),
+		cmocka_unit_test(a_daemon_without_a_ring),
 		cmocka_unit_test(a_number_that_was_taken), /* the last: no channel after it */
 	};
 

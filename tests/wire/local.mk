@@ -43,8 +43,10 @@ WIRE_TESTS += \
 	tests/wire/test-options.sh \
 	tests/wire/test-selectors.sh \
 	tests/wire/test-client-leaves.sh \
+	tests/wire/test-system-calls.sh \
 	tests/wire/test-watch-rate.sh \
 	tests/wire/test-self.sh \
+	tests/wire/test-ring.sh \
 	tests/wire/test-report.sh \
 	tests/wire/test-missed.sh \
 	tests/wire/test-ps.sh \
@@ -104,6 +106,7 @@ WIRE_SANITIZED += \
 	tests/wire/test-tune-write.sh \
 	tests/wire/test-simultaneous.sh \
 	tests/wire/test-options.sh \
+	tests/wire/test-ring.sh \
 	tests/wire/test-report.sh \
 	tests/wire/test-filter.sh \
 	tests/wire/test-ps.sh \
