@@ -2,10 +2,16 @@
 check_PROGRAMS += tests/bench/short_conns
 tests_bench_short_conns_SOURCES = tests/bench/short_conns.c
 tests_bench_short_conns_LDADD = -lpthread
+check_PROGRAMS += tests/bench/hold
+tests_bench_hold_SOURCES = tests/bench/hold.c
 check_PROGRAMS += tests/bench/model
 tests_bench_model_SOURCES = tests/bench/model.c
 tests_bench_model_CPPFLAGS = $(AM_CPPFLAGS) $(EVENT_CFLAGS)
 tests_bench_model_LDADD = libdaemon.la libcommon.la $(EVENT_LIBS) -lpthread
+check_PROGRAMS += tests/bench/scale
+tests_bench_scale_SOURCES = tests/bench/scale.c
+tests_bench_scale_CPPFLAGS = $(AM_CPPFLAGS) $(EVENT_CFLAGS)
+tests_bench_scale_LDADD = libdaemon.la libcommon.la $(EVENT_LIBS) -lpthread
 check_PROGRAMS += tests/bench/churn
 tests_bench_churn_SOURCES = \
 	tests/bench/churn.c tests/bench/churn.h \
@@ -23,4 +29,9 @@ BENCHES += \
 	tests/bench/tracking-cpu.sh \
 	tests/bench/close-first.sh \
 	tests/bench/policies.sh
+# The daemon; tests/wire/test-many-held.sh is a small one.
+BENCHES += tests/bench/custody.sh
+EXTRA_DIST += \
+	tests/bench/custody-lib.sh tests/bench/custody-held.sh tests/bench/custody-rate.sh \
+	tests/bench/custody-scale.sh
 EXTRA_DIST += tests/bench/nginx.sh
