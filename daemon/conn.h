@@ -73,6 +73,7 @@ struct conn {
 	bool freed : 1;	 /* the kernel has freed the full socket: what is left is a TIME_WAIT */
 	bool counted : 1;	  /* its close is counted */
 	bool no_inode : 1;	  /* not accepted yet, an orphan, or TIME_WAIT */
+	bool quiet : 1;		  /* closed so that no TIME_WAIT is left (TCP_LINGER2 = -1) */
 	bool spoken : 1;	  /* a record told of it */
 	bool by_listener : 1;	  /* it is proc's because it waits at proc's listener */
 	bool live : 1;		  /* in the list of those */

@@ -27,12 +27,19 @@ struct proc_key {
 	int64_t pid;
 };
 
+/* Of what is left when the kernel frees a socket of this process: right so many times in a row. */
+struct proc_guesses {
+	uint8_t right[2]; /* by enum freed_guess */
+	uint8_t turn;	  /* one in so many is looked at all the same */
+};
+
 struct proc {
 	struct proc_key key;
 	struct process process;
 	unsigned int sessions; /* it speaks for itself: it is under the shim */
 	unsigned int references;
 	struct census census;
+	struct proc_guesses guesses;
 	UT_hash_handle hh;
 };
 

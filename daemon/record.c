@@ -154,6 +154,7 @@ static void closed(const struct record_context *context, const struct wire_recor
 	if (!conn)
 		return;
 	conn->side = (uint8_t)side;
+	conn->quiet = record->action == CLOSE_QUIET;
 	conn->unread = record->unread;
 	conn->unacked = record->unacked;
 	if (record->rtt_us)

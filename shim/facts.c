@@ -195,6 +195,8 @@ bool facts_init(struct closing *c, int fd, struct slot *slot, uint32_t word)
 	c->cookie = atomic_load(&slot->cookie);
 	slot_load_info(slot, &c->info);
 	c->policy_known = false;
+	c->recv_idle_ms = 0;
+	c->late = c->unsent = false;
 	return true;
 }
 

@@ -9,12 +9,18 @@
  *   --range LO-HI    IP_LOCAL_PORT_RANGE (Linux 6.3)
  *   --close us|peer|never   who closes first; us by default. never: it stays open until the end
  *   --answer BYTES   how long the answer is to be (64), --until eof: it ends with the server's FIN
+ *   --http           asks with GET, and knows of the answer's bytes only how many there are
+ *   --pause MS       --close us: waits so long for the other end to close first
+ *   --linger0        with SO_LINGER 0: what is unsent is thrown away, and an RST sent
+ *   --read-after MS  a slow reader: so long after it was connected
+ *   --drop-late      what was not begun when the time is over is "missed", not begun later
+ *   --every N        a line for N connections that were begun, not for each second
  *   --burst N        N at a time, at the same rate
  *   --timeout SECONDS  a connection that takes longer has failed (10)
  *   --stay SECONDS   what is open at the end stays so
  * churn -l ADDR:PORT [OPTIONS]   answers, until SIGTERM; with the descriptors that it was given
  *   --backlog N      (4096)
- *   --close us|peer|never   peer by default
+ *   --close us|peer|never   peer by default; --linger0
  *   --accept-every MS  looks into its accept queue so often
  *
  * Every answer is checked byte by byte. */
@@ -71,11 +77,14 @@ static void on_signal(int number)
 
 static _Noreturn void usage(void)
 {
-	fprintf(stderr, "usage: churn -c ADDR:PORT -r RATE -d SECONDS [-t THREADS] [-s SOURCE]...\n"
-			"             [--range LO-HI] [--close us|peer|never] [--answer BYTES]\n"
-			"             [--until length|eof] [--burst N] [--timeout S] [--stay S]\n"
-			"       churn -l ADDR:PORT [--backlog N] [--close us|peer|never]\n"
-			"             [--accept-every MS]\n");
+	fprintf(stderr,
+		"usage: churn -c ADDR:PORT -r RATE -d SECONDS [-t THREADS] [-s SOURCE]...\n"
+		"             [--range LO-HI] [--close us|peer|never] [--answer BYTES]\n"
+		"             [--until length|eof] [--http] [--burst N] [--timeout S] [--stay S]\n"
+		"             [--pause MS] [--linger0] [--read-after MS] [--drop-late] [--every "
+		"N]\n"
+		"       churn -l ADDR:PORT [--backlog N] [--close us|peer|never] [--linger0]\n"
+		"             [--accept-every MS]\n");
 	exit(2);
 }
 
@@ -145,18 +154,40 @@ static enum churn_close close_of(const char *text)
 	usage();
 }
 
-enum { RANGE = 256, CLOSE, ANSWER, UNTIL, BURST, TIMEOUT, STAY, BACKLOG, ACCEPT_EVERY };
+enum {
+	RANGE = 256,
+	CLOSE,
+	ANSWER,
+	UNTIL,
+	HTTP,
+	BURST,
+	TIMEOUT,
+	STAY,
+	BACKLOG,
+	ACCEPT_EVERY,
+	PAUSE,
+	LINGER0,
+	READ_AFTER,
+	DROP_LATE,
+	EVERY
+};
 
 static const struct option long_options[] = {
 	{"range", required_argument, NULL, RANGE},
 	{"close", required_argument, NULL, CLOSE},
 	{"answer", required_argument, NULL, ANSWER},
 	{"until", required_argument, NULL, UNTIL},
+	{"http", no_argument, NULL, HTTP},
 	{"burst", required_argument, NULL, BURST},
 	{"timeout", required_argument, NULL, TIMEOUT},
 	{"stay", required_argument, NULL, STAY},
 	{"backlog", required_argument, NULL, BACKLOG},
 	{"accept-every", required_argument, NULL, ACCEPT_EVERY},
+	{"pause", required_argument, NULL, PAUSE},
+	{"linger0", no_argument, NULL, LINGER0},
+	{"read-after", required_argument, NULL, READ_AFTER},
+	{"drop-late", no_argument, NULL, DROP_LATE},
+	{"every", required_argument, NULL, EVERY},
 	{NULL, 0, NULL, 0},
 };
 
@@ -190,6 +221,9 @@ static void take_option(struct churn_options *options, int option, const char *v
 	case ANSWER:
 		options->answer = number_of(value, 1, CHURN_ANSWER_MAX);
 		break;
+	case HTTP:
+		options->http = true;
+		break;
 	case UNTIL:
 		options->until_eof = !strcmp(value, "eof");
 		if (!options->until_eof && strcmp(value, "length") != 0)
@@ -209,6 +243,21 @@ static void take_option(struct churn_options *options, int option, const char *v
 		break;
 	case ACCEPT_EVERY:
 		options->accept_every_ms = number_of(value, 1, 60000);
+		break;
+	case PAUSE:
+		options->pause_ms = number_of(value, 1, 60000);
+		break;
+	case LINGER0:
+		options->linger0 = true;
+		break;
+	case READ_AFTER:
+		options->read_after_ms = number_of(value, 1, 60000);
+		break;
+	case DROP_LATE:
+		options->drop_late = true;
+		break;
+	case EVERY:
+		options->every = number_of(value, 1, 1000000);
 		break;
 	default:
 		usage();

@@ -33,10 +33,16 @@ struct churn_options {
 	unsigned int source_count;
 	uint32_t port_range; /* as IP_LOCAL_PORT_RANGE wants it; 0: the namespace's */
 	enum churn_close close;
-	uint32_t answer;	/* its bytes */
-	bool until_eof;		/* the answer ends with the server's FIN, not after so many bytes */
-	unsigned int timeout_s; /* after which a connection is given up */
-	unsigned int stay_s;	/* what is open at the end stays so for so long */
+	uint32_t answer;       /* its bytes */
+	bool http;		/* a GET of HTTP/1.0, for a server that is not ours */
+	bool until_eof;	       /* the answer ends with the server's FIN, not after so many bytes */
+	bool linger0;	       /* close() throws away what is unsent, with an RST */
+	unsigned int pause_ms; /* CHURN_US: waits so long for the other end's FIN before */
+	unsigned int read_after_ms; /* a reader that has something else to do first */
+	bool drop_late;		    /* what was not begun in its time is not begun later */
+	unsigned int every;	    /* a line for so many begun connections, not each second */
+	unsigned int timeout_s;	    /* after which a connection is given up */
+	unsigned int stay_s;	    /* what is open at the end stays so for so long */
 	int backlog;
 	unsigned int accept_every_ms; /* 0: as they come */
 };

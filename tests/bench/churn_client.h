@@ -16,6 +16,8 @@ struct churn_client *churn_client_start(const struct churn_options *options, uns
 					uint64_t began_ns);
 /* Adds what it has counted since the last time. The result: how many are open. */
 uint64_t churn_client_collect(struct churn_client *client, struct churn_stats *to);
+/* How many it has begun so far. */
+uint64_t churn_client_begun(const struct churn_client *client);
 /* All that was planned has been begun, and has ended or stays open on purpose. */
 bool churn_client_is_done(struct churn_client *client);
 /* Ends it, and closes what is open. */

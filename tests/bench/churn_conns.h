@@ -12,6 +12,7 @@ struct churn_conn {
 	int fd;
 	enum churn_phase phase;
 	uint64_t due_ns, begun_ns, seed;
+	uint64_t act_ns;  /* when it is to read, or to be closed; 0: it is not by the clock */
 	uint32_t got;	  /* bytes of the answer */
 	int older, newer; /* of the list; of the free ones, newer is the next */
 };

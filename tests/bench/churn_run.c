@@ -17,12 +17,23 @@ struct run {
 	uint64_t began_ns, offered, open;
 };
 
-static bool all_done(struct run *run)
+static bool all_done(const struct run *run)
 {
 	for (unsigned int i = 0; i < run->options->threads; i++)
 		if (!churn_client_is_done(run->client[i]))
 			return false;
 	return true;
+}
+
+static bool enough_begun(const struct run *run)
+{
+	uint64_t begun = 0;
+
+	if (!run->options->every)
+		return false;
+	for (unsigned int i = 0; i < run->options->threads; i++)
+		begun += churn_client_begun(run->client[i]);
+	return begun >= run->total.begun + run->options->every;
 }
 
 static void nap_until(uint64_t ns)
@@ -34,27 +45,34 @@ static void nap_until(uint64_t ns)
 
 static void report(struct run *run, long second)
 {
-	uint64_t offered = churn_plan_count(&run->options->plan, churn_now_ns() - run->began_ns);
+	uint64_t ns = churn_now_ns() - run->began_ns;
+	uint64_t offered = churn_plan_count(&run->options->plan, ns);
 
 	run->open = 0;
 	for (unsigned int i = 0; i < run->options->threads; i++)
 		run->open += churn_client_collect(run->client[i], &run->second);
-	churn_stats_print(&run->second, second, offered - run->offered, run->open);
+	churn_stats_print(&run->second, second, ns / 1000000, offered - run->offered, run->open);
 	run->offered = offered;
 	churn_stats_move(&run->total, &run->second);
+}
+
+static bool line_is_due(const struct run *run, uint64_t until, bool stays)
+{
+	if (!stays && (all_done(run) || enough_begun(run)))
+		return true;
+	return churn_now_ns() >= until && (stays || !run->options->every);
 }
 
 /* A line each second, until all is done; then as long as what is open is to stay. */
 static void watch(struct run *run)
 {
-	uint64_t stay_until = 0;
+	uint64_t stay_until = 0, nap_ns = run->options->every ? second_ns / 2000 : second_ns / 100;
 
 	for (long second = 0; !churn_stop; second++) {
 		uint64_t until = run->began_ns + (uint64_t)(second + 1) * second_ns;
 
-		while (!churn_stop && churn_now_ns() < until && (stay_until || !all_done(run)))
-			nap_until(churn_now_ns() + 20000000 < until ? churn_now_ns() + 20000000
-								    : until);
+		while (!churn_stop && !line_is_due(run, until, stay_until > 0))
+			nap_until(churn_now_ns() + nap_ns);
 		report(run, second);
 		if (!stay_until && all_done(run))
 			stay_until = churn_now_ns() + run->options->stay_s * second_ns;
@@ -77,7 +95,8 @@ int churn_connect(const struct churn_options *options)
 	}
 	if (started == options->threads) {
 		watch(&run);
-		churn_stats_print(&run.total, -1, run.offered, run.open);
+		churn_stats_print(&run.total, -1, (churn_now_ns() - run.began_ns) / 1000000,
+				  run.offered, run.open);
 	} else {
 		perror("churn: a thread");
 	}

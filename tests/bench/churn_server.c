@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The answering side: one thread, epoll. */
 #include "tests/bench/churn.h"
+#include "tests/bench/churn_socket.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -142,6 +143,8 @@ static void accept_all(struct server *server)
 			close(fd);
 			continue;
 		}
+		if (server->options->linger0)
+			churn_socket_linger0(fd);
 		server->count.accepted++;
 		server->count.open++;
 		memset(&server->conns[fd], 0, sizeof(server->conns[fd]));

@@ -12,15 +12,19 @@ check_PROGRAMS += tests/bench/scale
 tests_bench_scale_SOURCES = tests/bench/scale.c
 tests_bench_scale_CPPFLAGS = $(AM_CPPFLAGS) $(EVENT_CFLAGS)
 tests_bench_scale_LDADD = libdaemon.la libcommon.la $(EVENT_LIBS) -lpthread
+check_PROGRAMS += tests/bench/sample
+tests_bench_sample_SOURCES = tests/bench/sample.c
 check_PROGRAMS += tests/bench/churn
 tests_bench_churn_SOURCES = \
 	tests/bench/churn.c tests/bench/churn.h \
 	tests/bench/churn_client.c tests/bench/churn_client.h \
 	tests/bench/churn_conns.c tests/bench/churn_conns.h \
+	tests/bench/churn_exchange.c tests/bench/churn_exchange.h \
 	tests/bench/churn_hist.c tests/bench/churn_hist.h \
 	tests/bench/churn_plan.c tests/bench/churn_plan.h \
 	tests/bench/churn_run.c \
 	tests/bench/churn_server.c \
+	tests/bench/churn_socket.c tests/bench/churn_socket.h \
 	tests/bench/churn_stats.c tests/bench/churn_stats.h
 tests_bench_churn_LDADD = libcommon.la -lpthread -lm
 BENCHES += \
@@ -35,3 +39,8 @@ EXTRA_DIST += \
 	tests/bench/custody-lib.sh tests/bench/custody-held.sh tests/bench/custody-rate.sh \
 	tests/bench/custody-scale.sh
 EXTRA_DIST += tests/bench/nginx.sh
+# The contenders side by side; tests/wire/test-compare.sh runs them in miniature.
+EXTRA_DIST += \
+	tests/bench/compare.sh tests/bench/compare-lib.sh tests/bench/compare-one.sh \
+	tests/bench/compare-rate.jq tests/bench/compare-ports.sh tests/bench/compare-loss.sh \
+	tests/bench/compare-others.sh tests/bench/read_late.py

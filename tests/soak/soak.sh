@@ -380,7 +380,7 @@ check_leaks() {
 	[ "$minute" -lt "$(board ended)" ] || minute=$(board ended)
 	while read -r name _; do
 		most=1024
-		[ -z "$shim_sanitized" ] || most=8192
+		[ -z "$shim_sanitized" ] || most=16384
 		case $name in daemon-*) most=$((6144 + minute * 288 / 1024)) ;; esac
 		[ -z "$daemon_sanitized" ] || case $name in daemon-*) most=65536 ;; esac
 		at_most 0 "$(grown "$name" 2)" "$name: no descriptor leaked"

@@ -184,7 +184,10 @@ wire_init() {
 	for tool in ip ss nsenter tcpdump jq setsid "$python"; do
 		have "$tool" || skip_all "$tool is not installed"
 	done
-	dir=$(mktemp -d "${TMPDIR:-/tmp}/closeside-wire.XXXXXX")
+	dir=$(mktemp -d "${TMPDIR:-/tmp}/closeside-wire.XXXXXX") || {
+		echo "Bail out! no folder for what it writes"
+		exit 1
+	}
 	chmod 755 "$dir"
 	ns_a=cs$$a
 	ns_b=cs$$b

@@ -28,6 +28,7 @@ WIRE_TESTS += \
 	tests/wire/test-reload.sh \
 	tests/wire/test-time-wait-none.sh \
 	tests/wire/test-keys.sh \
+	tests/wire/test-compare.sh \
 	tests/wire/test-doctor-healthy.sh \
 	tests/wire/test-doctor-leak.sh \
 	tests/wire/test-doctor-peers.sh \
@@ -48,6 +49,7 @@ WIRE_TESTS += \
 	tests/wire/test-watch-rate.sh \
 	tests/wire/test-self.sh \
 	tests/wire/test-ring.sh \
+	tests/wire/test-guesses.sh \
 	tests/wire/test-report.sh \
 	tests/wire/test-missed.sh \
 	tests/wire/test-ps.sh \
@@ -109,6 +111,7 @@ WIRE_SANITIZED += \
 	tests/wire/test-simultaneous.sh \
 	tests/wire/test-options.sh \
 	tests/wire/test-ring.sh \
+	tests/wire/test-guesses.sh \
 	tests/wire/test-report.sh \
 	tests/wire/test-filter.sh \
 	tests/wire/test-ps.sh \
