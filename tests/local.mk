@@ -45,7 +45,14 @@ AM_TESTS_ENVIRONMENT = \
 lint: all
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS="$(LINT_TESTS)"
 
-bench: all $(check_PROGRAMS)
+# The table and the pictures, in bench-out/: half an hour, or three minutes.
+bench bench-quick: all $(check_PROGRAMS)
+	top_srcdir=$$(cd $(top_srcdir) && pwd) top_builddir=$$(pwd) \
+		BENCH_SIZE=$$(case $@ in *quick) echo quick ;; *) echo full ;; esac) \
+		bash $(top_srcdir)/tests/bench/run.sh
+
+# What it costs to follow connections, at full size.
+bench-tracking: all $(check_PROGRAMS)
 	for bench in $(BENCHES); do \
 		top_srcdir=$$(cd $(top_srcdir) && pwd) top_builddir=$$(pwd) \
 			bash $(top_srcdir)/$$bench || exit; \
@@ -65,7 +72,7 @@ race:
 	RACE_ROUNDS=$${RACE_ROUNDS:-1000000} TSAN_OPTIONS=halt_on_error=1 CMOCKA_MESSAGE_OUTPUT=TAP \
 		race-build/tests/unit/test_races
 
-.PHONY: bench check-long lint race
+.PHONY: bench bench-quick bench-tracking check-long lint race
 
 print-%:
 	@echo '$($*)'

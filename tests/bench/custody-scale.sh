@@ -49,6 +49,9 @@ follow "few"
 few=$follow_us
 in_ns b "$crowd" connect "$A4" 8201 $((fill / 2)) -p 1024 >/dev/null
 in_ns b "$crowd" connect "$A4" 8202 $((fill / 2)) -p 1024 >/dev/null
+# what these cost is not to be in the next
+wait_for 30 ctl_least a status costs.destroyed $((rate * seconds + fill))
+sleep 2
 follow "many"
 is 0 "$(ctl a status lost)" "no record was lost"
 at_least $((2 * rate * seconds)) "$(ctl a status records.open)" "each was heard of"

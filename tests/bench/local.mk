@@ -27,18 +27,18 @@ tests_bench_churn_SOURCES = \
 	tests/bench/churn_socket.c tests/bench/churn_socket.h \
 	tests/bench/churn_stats.c tests/bench/churn_stats.h
 tests_bench_churn_LDADD = libcommon.la -lpthread -lm
+# What make bench runs, and make bench-tracking.
+EXTRA_DIST += \
+	tests/bench/run.sh tests/bench/report.sh tests/bench/report.jq tests/bench/report-md.jq \
+	tests/bench/pairs.sh tests/bench/pairs-lib.sh
 BENCHES += \
 	tests/bench/figures.sh \
 	tests/bench/model.sh \
-	tests/bench/tracking-cpu.sh \
-	tests/bench/close-first.sh \
-	tests/bench/policies.sh
+	tests/bench/tracking-cpu.sh
 # The daemon; tests/wire/test-many-held.sh is a small one.
-BENCHES += tests/bench/custody.sh
 EXTRA_DIST += \
-	tests/bench/custody-lib.sh tests/bench/custody-held.sh tests/bench/custody-rate.sh \
-	tests/bench/custody-scale.sh
-EXTRA_DIST += tests/bench/nginx.sh
+	tests/bench/custody.sh tests/bench/custody-lib.sh tests/bench/custody-held.sh \
+	tests/bench/custody-rate.sh tests/bench/custody-scale.sh
 # The contenders side by side; tests/wire/test-compare.sh runs them in miniature.
 EXTRA_DIST += \
 	tests/bench/compare.sh tests/bench/compare-lib.sh tests/bench/compare-one.sh \

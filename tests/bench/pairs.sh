@@ -13,10 +13,10 @@
 . "$(dirname "$0")/pairs-lib.sh"
 
 churn=$top_builddir/tests/bench/churn
-case ${BENCH_SIZE:-full} in
+case ${BENCH_SIZE:=full} in
 full) wrk_rounds=9 ab_rounds=5 haproxy_rounds=7 latency_rounds=9 connections=4000 latency_seconds=2 ;;
 quick) wrk_rounds=3 ab_rounds=1 haproxy_rounds=1 latency_rounds=3 connections=2000 latency_seconds=1 ;;
-mini) wrk_rounds=1 ab_rounds=1 haproxy_rounds=1 latency_rounds=1 connections=200 latency_seconds=1 ;;
+mini) wrk_rounds=1 ab_rounds=1 haproxy_rounds=0 latency_rounds=1 connections=200 latency_seconds=1 ;;
 *) echo "pairs: BENCH_SIZE is quick or full" >&2; exit 2 ;;
 esac
 clients=16
@@ -37,10 +37,17 @@ emit() {
 # The contenders: what each server is, and the first of its ports. Each run has a port of its own, so
 # that the client's TIME_WAITs of one do not stand in the way of the next.
 ports=$((2 + 6 * (wrk_rounds + ab_rounds + haproxy_rounds + latency_rounds)))
+# shellcheck disable=SC2034 # pairs_of() takes their names
 nginx=("plain again" "watch-only" "close-first = peer" "time-wait = none" "lingering_close off" "reset_timedout_connection on")
+# shellcheck disable=SC2034
 haproxy=("plain again" "watch-only" "close-first = peer" "time-wait = none" "option nolinger")
+# shellcheck disable=SC2034
 latency=("plain again" "watch-only" "close-first = peer" "time-wait = none")
-declare -A first=() next=()
+if [ "$BENCH_SIZE" = mini ]; then # for make check: does it go?
+	# shellcheck disable=SC2034
+	nginx=("close-first = peer" "watch-only" "time-wait = none") latency=("watch-only")
+fi
+declare -A next=()
 declare -A server=([plain]=plain ["plain again"]=again [watch-only]=watch
 	["close-first = peer"]=peer ["time-wait = none"]=none
 	["lingering_close off"]=off ["reset_timedout_connection on"]=reset ["option nolinger"]=nolinger)
@@ -65,6 +72,7 @@ start_all() {
 			"lingering_close off" "reset_timedout_connection on" "option nolinger"; do
 			more=()
 			case $program:$contender in
+			haproxy:*) [ "$haproxy_rounds" -gt 0 ] || continue ;;&
 			nginx:option* | haproxy:ling* | haproxy:reset*) continue ;;
 			nginx:ling* | nginx:reset*) more=("$contender;") ;;
 			haproxy:option*) more=("$contender") ;;
@@ -107,7 +115,7 @@ time_waits() {
 
 # pair WHAT PROGRAM TOOL CONTENDER ROUND ARGUMENT...
 pair() {
-	local what=$1 program=$2 tool=$3 contender=$4 round=$5 order which daemon_before daemon_ns left
+	local what=$1 program=$2 tool=$3 contender=$4 round=$5 order which daemon_before daemon_ns
 	local -A value=() used=() waits=()
 	shift 5
 	order=(plain "$contender")
@@ -123,6 +131,7 @@ pair() {
 		# they are counted at an end of many, which takes a moment
 		[ "$round" != 1 ] || waits[$which]=$(time_waits "$port")
 	done
+	# shellcheck disable=SC2016 # jq's
 	emit --arg what "$what" --arg program "$program" --arg tool "$tool" --arg contender "$contender" \
 		--argjson ours "$(if is_ours "$contender"; then echo true; else echo false; fi)" \
 		--argjson round "$round" --argjson plain "${value[plain]}" --argjson with "${value[$contender]}" \
@@ -172,14 +181,17 @@ pairs_of latency_p99 nginx churn "$latency_rounds" latency "$half" "$latency_sec
 	"$(length_of "${next[nginx:plain]}")"
 
 # An inert shim is as fast as none.
-policies=$(ctl a policies | jq -sc 'map(select(.name) | {(.name): {opens, hand_overs, time_wait_avoided}}) | add')
+policies=$(ctl a policies | jq -sc 'map(select(.name) | {(.name): {opens, hand_overs}}) | add')
 note "$all_answered answered, $all_failed failed; half of the rate is $half/s; $policies"
+# shellcheck disable=SC2016
 emit --argjson answered "$all_answered" --argjson failed "$all_failed" --argjson half "$half" \
 	--argjson policies "$policies" --argjson lost "$(ctl a status lost)" \
 	'{bench: "pairs", $answered, $failed, half_load_s: $half, $policies, lost_records: $lost}'
 is 0 "$all_failed" "every request is answered"
 at_least "$connections" "$(jq '.peer.hand_overs' <<<"$policies")" "close-first = peer: closes were handed over"
-at_least "$connections" "$(jq '.none.time_wait_avoided' <<<"$policies")" "time-wait = none: TIME_WAITs were avoided"
+at_least "$connections" "$(jq '.none.opens' <<<"$policies")" "time-wait = none: connections were its"
+at_most "$((connections / 100))" "$(jq -s '[.[] | select(.bench == "pair" and .contender == "time-wait = none") |
+	.time_waits.with.server | select(.)] | max' "$rows")" "... and left next to no TIME_WAITs at the server"
 at_least "$connections" "$(($(ctl a status records.open) - $(jq '.peer.opens + .none.opens' <<<"$policies")))" \
 	"watch-only: connections were recorded"
 finish

@@ -2,6 +2,7 @@
 CLI_TESTS += \
 	tests/cli/test-watch.sh \
 	tests/cli/test-completion.sh \
+	tests/cli/test-bench-report.sh \
 	tests/cli/test-conns.sh \
 	tests/cli/test-explain.sh \
 	tests/cli/test-tune.sh

@@ -50,6 +50,7 @@ WIRE_TESTS += \
 	tests/wire/test-self.sh \
 	tests/wire/test-ring.sh \
 	tests/wire/test-guesses.sh \
+	tests/wire/test-pairs.sh \
 	tests/wire/test-report.sh \
 	tests/wire/test-missed.sh \
 	tests/wire/test-ps.sh \
@@ -112,6 +113,7 @@ WIRE_SANITIZED += \
 	tests/wire/test-options.sh \
 	tests/wire/test-ring.sh \
 	tests/wire/test-guesses.sh \
+	tests/wire/test-pairs.sh \
 	tests/wire/test-report.sh \
 	tests/wire/test-filter.sh \
 	tests/wire/test-ps.sh \
