@@ -17,21 +17,25 @@ struct conns *conns_new(unsigned int max, unsigned int per_owner, struct closer 
 	conns->per_owner = per_owner;
 	conns->closer = closer;
 	conns->procs = procs_new();
-	if (!conns->procs) {
-		free(conns);
-		return NULL;
-	}
-	return conns;
+	if (conns->procs && conn_table_init(&conns->by_cookie))
+		return conns;
+	procs_free(conns->procs);
+	free(conns);
+	return NULL;
 }
 
 void conns_free(struct conns *conns)
 {
+	struct conn *conn, *next;
+
 	if (!conns)
 		return;
 	conns->watcher = NULL;
-	for (unsigned int i = 0; i < SHARDS; i++)
-		while (conns->by_cookie[i])
-			conn_remove(conns, conns->by_cookie[i]);
+	DL_FOREACH_SAFE2(conns->first, conn, next, all_next)
+	{
+		conn_remove(conns, conn);
+	}
+	conn_table_destroy(&conns->by_cookie);
 	procs_free(conns->procs);
 	free(conns);
 }
@@ -96,11 +100,39 @@ static struct conn **moment_of(struct conns *conns, uint64_t since_ms)
 	return &conns->wheel[(since_ms >> WHEEL_SHIFT) % WHEEL];
 }
 
+static bool belongs_to_wheel(const struct conn *conn)
+{
+	return conn->state == STATE_TIME_WAIT && !conn->owner;
+}
+
+static void leave_live(struct conns *conns, struct conn *conn)
+{
+	struct conn_walk *walk;
+
+	if (!conn->live)
+		return;
+	DL_FOREACH2(conns->walks, walk, next_walk)
+	{
+		if (walk->live && walk->next == conn)
+			walk->next = conn->live_next;
+	}
+	DL_DELETE2(conns->live, conn, live_prev, live_next);
+	conn->live = false;
+}
+
+static void enter_live(struct conns *conns, struct conn *conn)
+{
+	if (conn->live)
+		return;
+	DL_APPEND2(conns->live, conn, live_prev, live_next);
+	conn->live = true;
+}
+
 void conn_leave_wheel(struct conns *conns, struct conn *conn)
 {
 	struct conn **moment = moment_of(conns, conn->since_ms);
 
-	if (conn->state == STATE_TIME_WAIT && !conn->owner)
+	if (belongs_to_wheel(conn))
 		DL_DELETE2(*moment, conn, listed_prev, listed_next);
 }
 
@@ -108,8 +140,12 @@ void conn_enter_wheel(struct conns *conns, struct conn *conn)
 {
 	struct conn **moment = moment_of(conns, conn->since_ms);
 
-	if (conn->state == STATE_TIME_WAIT && !conn->owner)
-		DL_APPEND2(*moment, conn, listed_prev, listed_next);
+	if (!belongs_to_wheel(conn)) {
+		enter_live(conns, conn);
+		return;
+	}
+	leave_live(conns, conn);
+	DL_APPEND2(*moment, conn, listed_prev, listed_next);
 }
 
 void conn_set_side(struct conn *conn, enum close_side side)
@@ -203,17 +239,9 @@ void conn_set_proc(struct conns *conns, struct conn *conn, struct proc *proc)
 
 /* --- coming and going ------------------------------------------------------------------------- */
 
-static struct conn **shard_of(struct conns *conns, uint64_t cookie)
-{
-	return &conns->by_cookie[cookie % SHARDS];
-}
-
 struct conn *conn_find(struct conns *conns, uint64_t cookie)
 {
-	struct conn *conn;
-
-	HASH_FIND(hh, *shard_of(conns, cookie), &cookie, sizeof(cookie), conn);
-	return conn;
+	return conn_table_find(&conns->by_cookie, cookie);
 }
 
 struct conn *conn_add(struct conns *conns, uint64_t cookie, unsigned int state, uint64_t now_ms)
@@ -228,7 +256,8 @@ struct conn *conn_add(struct conns *conns, uint64_t cookie, unsigned int state, 
 	conn->cookie = cookie;
 	conn->opened_ms = conn->since_ms = now_ms;
 	conn->state = (uint8_t)state;
-	HASH_ADD(hh, *shard_of(conns, cookie), cookie, sizeof(conn->cookie), conn);
+	conn_table_add(&conns->by_cookie, conn);
+	DL_APPEND2(conns->first, conn, all_prev, all_next);
 	conns->count++;
 	count_state(conns, conn, 1);
 	conn_enter_wheel(conns, conn);
@@ -301,8 +330,8 @@ void conn_remove(struct conns *conns, struct conn *conn)
 
 	DL_FOREACH2(conns->walks, walk, next_walk)
 	{
-		if (walk->next == conn)
-			walk->next = conn->hh.next;
+		if (!walk->live && walk->next == conn)
+			walk->next = conn->all_next;
 	}
 	count_close(conns, conn);
 	if (conns->watcher)
@@ -310,6 +339,7 @@ void conn_remove(struct conns *conns, struct conn *conn)
 			       wire_now_ms() - conn->since_ms);
 	conn_unindex_self(conns, conn);
 	conn_leave_wheel(conns, conn);
+	leave_live(conns, conn);
 	if (conn_is_open(conn))
 		conns->open--;
 	if (conn->owner) {
@@ -319,7 +349,8 @@ void conn_remove(struct conns *conns, struct conn *conn)
 	}
 	conn_disinherit(conn);
 	count_state(conns, conn, -1);
-	HASH_DELETE(hh, *shard_of(conns, conn->cookie), conn);
+	conn_table_remove(&conns->by_cookie, conn);
+	DL_DELETE2(conns->first, conn, all_prev, all_next);
 	proc_put(conns->procs, conn->proc);
 	conns->count--;
 	free(conn);
@@ -398,20 +429,25 @@ unsigned int conns_expire(struct conns *conns, int netns, uint64_t before_ms, un
 
 void conn_walk_begin(struct conns *conns, struct conn_walk *walk)
 {
-	walk->shard = 0;
-	walk->next = conns->by_cookie[0];
+	walk->live = false;
+	walk->next = conns->first;
+	DL_APPEND2(conns->walks, walk, prev_walk, next_walk);
+}
+
+void conn_walk_begin_live(struct conns *conns, struct conn_walk *walk)
+{
+	walk->live = true;
+	walk->next = conns->live;
 	DL_APPEND2(conns->walks, walk, prev_walk, next_walk);
 }
 
 struct conn *conn_walk_next(const struct conns *conns, struct conn_walk *walk)
 {
-	struct conn *conn;
+	struct conn *conn = walk->next;
 
-	while (!walk->next && walk->shard + 1 < SHARDS)
-		walk->next = conns->by_cookie[++walk->shard];
-	conn = walk->next;
+	(void)conns;
 	if (conn)
-		walk->next = conn->hh.next;
+		walk->next = walk->live ? conn->live_next : conn->all_next;
 	return conn;
 }
 

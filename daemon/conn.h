@@ -16,8 +16,6 @@
 #include "daemon/proc.h"
 #include "daemon/tally.h"
 
-#include <uthash.h>
-
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -49,6 +47,7 @@ enum { CONN_NETNS_OWN = 0, CONN_NETNS_NONE = 255, CONN_NETNS_ANY = 256 };
 
 struct conn {
 	uint64_t cookie;
+	struct conn *chain; /* of conn_table.c */
 	struct endpoint local, remote;
 	struct proc *proc;	      /* whose; NULL: nobody's that we know */
 	uint64_t opened_ms, since_ms; /* since: in this state */
@@ -77,12 +76,14 @@ struct conn {
 	bool quiet : 1;		  /* closed so that no TIME_WAIT is left (TCP_LINGER2 = -1) */
 	bool spoken : 1;	  /* a record told of it */
 	bool by_listener : 1;	  /* it is proc's because it waits at proc's listener */
+	bool live : 1;		  /* in the list of those */
 	struct conn_owner *owner; /* NULL: the kernel's alone */
 	struct conn *listed_prev,
-		*listed_next;	/* of the owner; or those in TIME_WAIT of one moment */
+		*listed_next;		  /* of the owner; or those in TIME_WAIT of one moment */
+	struct conn *all_prev, *all_next; /* as they came */
+	struct conn *live_prev, *live_next;
 	struct conn_heir *heir; /* who holds it as well; NULL: nobody that we know */
 	struct conn_self *self; /* its place by tuple, if close_first is FIRST_SELF */
-	UT_hash_handle hh;	/* by cookie */
 };
 
 struct conns;
@@ -171,11 +172,13 @@ unsigned int conns_expire(struct conns *conns, int netns, uint64_t before_ms, un
 /* A walk over all connections that survives removals between its steps. */
 struct conn_walk {
 	struct conn *next;
-	unsigned int shard;
+	bool live;
 	struct conn_walk *prev_walk, *next_walk;
 };
 
 void conn_walk_begin(struct conns *conns, struct conn_walk *walk);
+/* Over those only that are not the kernel's alone and in TIME_WAIT: of many, mostly few. */
+void conn_walk_begin_live(struct conns *conns, struct conn_walk *walk);
 struct conn *conn_walk_next(const struct conns *conns, struct conn_walk *walk);
 void conn_walk_end(struct conns *conns, struct conn_walk *walk);
 

@@ -142,6 +142,7 @@ static void book_under(struct conns *conns, struct conn *conn, struct conn_owner
 	conn->owner = owner;
 	DL_APPEND2(owner->conns, conn, listed_prev, listed_next);
 	owner->count++;
+	conn_enter_wheel(conns, conn);
 	conn_set_proc(conns, conn, owner_proc(conns, owner));
 	conn->by_listener = false;
 	conn_set_netns(conns, conn, netns_of(conns, &owner->process));

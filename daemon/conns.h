@@ -4,9 +4,11 @@
 #define DAEMON_CONNS_H
 
 #include "daemon/conn.h"
+#include "daemon/conn_table.h"
+
+#include <uthash.h>
 
 enum {
-	SHARDS = 64,	 /* of the table: to grow one takes a moment, and others wait */
 	WHEEL = 512,	 /* moments of TIME_WAIT */
 	WHEEL_SHIFT = 8, /* a moment is 256 ms */
 	/* So many, a minute, are looked back: the others hold what is younger, up to a minute too.
@@ -37,9 +39,11 @@ struct conns {
 	uint64_t netns[CONN_NETNS_NONE]; /* inodes; 0: not in use */
 	conn_watcher *watcher;
 	void *watcher_arg;
-	struct conn *by_cookie[SHARDS];
+	struct conn_table by_cookie;
 	struct conn_self *by_tuple;
 	struct conn *wheel[WHEEL];
+	/* A walk in the order of the table would find none of them in a cache. */
+	struct conn *first, *live;
 	struct conn_walk *walks;
 };
 
@@ -49,7 +53,8 @@ struct conn *conn_add(struct conns *conns, uint64_t cookie, unsigned int state, 
 void conn_tell_of_new(const struct conns *conns, const struct conn *conn);
 /* It has an owner, or is in custody. */
 bool conn_is_open(const struct conn *conn);
-/* TIME_WAITs that are the kernel's alone are in the wheel, by the moment that they began. */
+/* TIME_WAITs that are the kernel's alone are in the wheel, by the moment that they began; all
+ * others in the list of the live ones. To be called before and after what changes that. */
 void conn_leave_wheel(struct conns *conns, struct conn *conn);
 void conn_enter_wheel(struct conns *conns, struct conn *conn);
 void conn_set_proc(struct conns *conns, struct conn *conn, struct proc *proc);

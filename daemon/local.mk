@@ -16,6 +16,7 @@ libdaemon_la_SOURCES = \
 	daemon/conn.c daemon/conn.h \
 	daemon/conn_owner.c daemon/conns.h \
 	daemon/conn_self.c \
+	daemon/conn_table.c daemon/conn_table.h \
 	daemon/client.h \
 	daemon/command.c \
 	daemon/control.c daemon/control.h \

@@ -148,7 +148,10 @@ void sweep_begin(struct sweep *sweep, const struct sweep_scope *scope, bool soon
 	sweep->scope = *scope;
 	sweep->soon = soon;
 	sweep->walking = true;
-	conn_walk_begin(sweep->conns, &sweep->walk);
+	if (scope->kernel && !scope->time_wait)
+		conn_walk_begin_live(sweep->conns, &sweep->walk);
+	else
+		conn_walk_begin(sweep->conns, &sweep->walk);
 	on_timer(-1, 0, sweep);
 }
 

@@ -23,6 +23,7 @@ WIRE_TESTS += \
 	tests/wire/test-hostile-lock.sh \
 	tests/wire/test-bad-input.sh \
 	tests/wire/test-eof-readers.sh \
+	tests/wire/test-many-held.sh \
 	tests/wire/test-fork.sh \
 	tests/wire/test-reload.sh \
 	tests/wire/test-time-wait-none.sh \
@@ -85,7 +86,8 @@ WIRE_SAMPLE = \
 	tests/wire/test-hostile-sessions.sh \
 	tests/wire/test-hostile-descriptors.sh \
 	tests/wire/test-hostile-sockets.sh \
-	tests/wire/test-hostile-control.sh
+	tests/wire/test-hostile-control.sh \
+	tests/wire/test-many-held.sh
 
 # Also run with sanitizers in the daemon, the CLI and the shim, which is preloaded after gcc's
 # libasan. Not those with curl, which hangs with libasan alone, nor those that count time or floods.
@@ -121,6 +123,6 @@ EXTRA_DIST += \
 	tests/wire/lib.sh tests/wire/servers.sh tests/wire/clients.sh \
 	tests/wire/conns.awk tests/wire/actor.py tests/wire/client.py tests/wire/ctl.py \
 	tests/wire/fetch.mjs tests/wire/load.py tests/wire/pool.py \
-	tests/wire/doctor-lib.sh tests/wire/hostile.py tests/wire/hostile-lib.sh tests/wire/attack.py \
+	tests/wire/doctor-lib.sh tests/wire/hold-lib.sh tests/wire/hostile.py tests/wire/hostile-lib.sh tests/wire/attack.py \
 	tests/wire/syn_flood.py tests/wire/tune-lib.sh tests/wire/uml-lib.sh \
 	tests/wire/walk.py tests/wire/watch_rate.py
