@@ -5,7 +5,7 @@
 # limit is to be twice as many as it may hold, and a program needs one for each. Part of custody.sh.
 # shellcheck source=tests/bench/custody-lib.sh
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/bench/custody-lib.sh"
-wanted=$(by_size 8000 50000) rate=4000
+wanted=$(by_size 4000 50000) rate=4000
 
 custody_init
 most=$((($(ulimit -n) - 1000) / 2))

@@ -5,7 +5,7 @@
 # a processor could do is what it took for each. Part of custody.sh.
 # shellcheck source=tests/bench/custody-lib.sh
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/bench/custody-lib.sh"
-rounds=$(by_size 2 6) rate=20000
+rounds=$(by_size 1 6) rate=20000
 
 custody_init
 most=$((($(ulimit -n) - 1000) / 2))

@@ -6,7 +6,7 @@
 # daemon wakes up. Part of custody.sh.
 # shellcheck source=tests/bench/custody-lib.sh
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/bench/custody-lib.sh"
-seconds=$(by_size 8 30) fill=$(by_size 20000 110000) rate=1000
+seconds=$(by_size 3 30) fill=$(by_size 10000 110000) rate=1000
 crowd=$top_builddir/tests/wire/crowd
 
 custody_init

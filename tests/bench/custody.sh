@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # The daemon: how many sockets it holds, how fast it takes them, what it costs to follow so many. Rows
-# for the report; BENCH_SIZE=quick takes a minute and a half, full four.
+# for the report; BENCH_SIZE=quick takes half a minute, full four.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 status=0
