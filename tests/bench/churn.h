@@ -34,7 +34,7 @@ struct churn_options {
 	uint32_t port_range; /* as IP_LOCAL_PORT_RANGE wants it; 0: the namespace's */
 	enum churn_close close;
 	uint32_t answer;       /* its bytes */
-	bool http;		/* a GET of HTTP/1.0, for a server that is not ours */
+	bool http;	       /* a GET of HTTP/1.0, for a server that is not ours */
 	bool until_eof;	       /* the answer ends with the server's FIN, not after so many bytes */
 	bool linger0;	       /* close() throws away what is unsent, with an RST */
 	unsigned int pause_ms; /* CHURN_US: waits so long for the other end's FIN before */

@@ -63,6 +63,8 @@ while read -r line; do
 		"the model's part, by records" "$(jq .bytes_each <<<"$line")"
 done <"$dir/scale.jsonl"
 grows=$(jq -s '.[3].us_per_connection - .[0].us_per_connection' "$dir/scale.jsonl")
-row cost_of_a_million_more "$grows" "us a connection, beside $few in all" "flat: at most a fifth more" \
-	"$grows <= $few / 5"
+row cost_beside_many "$(jq -n "$follow_us / $few")" "times the cost of a connection beside few, by the daemon's processor time" \
+	"flat: at most 1.2" "$follow_us <= $few * 1.2"
+row cost_of_a_million_more "$grows" "us for the model's part of a connection, beside $few in all" \
+	"flat: at most a fifth of all" "$grows <= $few / 5"
 finish

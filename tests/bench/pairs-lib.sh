@@ -102,7 +102,7 @@ by_wrk() {
 	in_ns b wrk -t 1 -c "$3" -d "${2}s" -H 'Connection: close' "http://$address:$1/" >"$dir/wrk" 2>&1
 	got=$(awk '
 		/requests in/ { answered = $1 }
-		/Socket errors:/ { gsub(",", ""); failed = $4 + $8 + $10 }
+		/Socket errors:/ { gsub(",", ""); failed = $4 + $6 + $8 + $10 }
 		/Non-2xx/ { failed += $NF }
 		/^Requests\/sec:/ { rate = $2 }
 		END { printf "{\"value\":%s,\"answered\":%d,\"failed\":%d}", rate ? rate : 0, answered, failed }' \

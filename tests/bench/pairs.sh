@@ -14,7 +14,7 @@
 
 churn=$top_builddir/tests/bench/churn
 case ${BENCH_SIZE:=full} in
-full) wrk_rounds=9 ab_rounds=5 haproxy_rounds=7 latency_rounds=9 connections=4000 latency_seconds=2 ;;
+full) wrk_rounds=9 ab_rounds=7 haproxy_rounds=7 latency_rounds=9 connections=4000 latency_seconds=2 ;;
 quick) wrk_rounds=3 ab_rounds=0 haproxy_rounds=0 latency_rounds=3 connections=2000 latency_seconds=1 ;;
 mini) wrk_rounds=1 ab_rounds=1 haproxy_rounds=0 latency_rounds=1 connections=200 latency_seconds=1 ;;
 *) echo "pairs: BENCH_SIZE is quick or full" >&2; exit 2 ;;
@@ -77,10 +77,11 @@ placed_as() {
 
 # start_all: a server for each, at ports that the policies go by
 start_all() {
-	local program contender more at=10000
+	local program contender more at=9000
 	for program in nginx haproxy; do
 		for contender in plain "plain again" watch-only "close-first = peer" "time-wait = none" \
 			"lingering_close off" "reset_timedout_connection on" "option nolinger"; do
+			at=$((at + 1000)) # also of what is left out: the policies go by it
 			more=()
 			case $program:$contender in
 			haproxy:*) [ "$haproxy_rounds" -gt 0 ] || continue ;;&
@@ -101,7 +102,6 @@ start_all() {
 				placed_as "$contender"
 				pairs_haproxy "haproxy-${server[$contender]}" $at $ports $((at + 999)) "${more[@]}"
 			fi
-			at=$((at + 1000))
 		done
 	done
 }
@@ -137,6 +137,7 @@ pair() {
 	for which in "${order[@]}"; do
 		daemon_before=$(ns_of "${daemon_pids[@]}")
 		run "$program" "$which" "$tool" "$@"
+		! is_ours "$which" || sleep 0.1 # the daemon has yet to hear of the last
 		daemon_ns=$(($(ns_of "${daemon_pids[@]}") - daemon_before))
 		value[$which]=$(jq .value <<<"$got") used[$which]=$cpu
 		[ "$which" = plain ] || with_daemon=$(awk -v ns="$daemon_ns" -v n="$(jq .answered <<<"$got")" \

@@ -45,16 +45,16 @@ def pair_target($pairs; $contender; $wanted):
 		got: ($p.ratio | rounded(1e3)), spread: ($p.spread | rounded(1e3)),
 		verdict: verdict($p.ratio; $wanted; $p.spread)};
 
-# As far from 1 as two plain servers are from each other, and no more.
+# As far from 1 as two plain servers are from each other, and their spread; less is no miss.
 def latency_target($pairs; $contender):
 	($pairs | map(select(.what == "latency_p99"))) as $l |
 	($l | map(select(.contender == "plain again")) | first) as $plain |
 	($l | map(select(.contender == $contender)) | first) as $p |
-	([($plain.ratio - 1 | fabs), $plain.most - 1, 1 - $plain.least] | max) as $apart |
-	{name: "p99 of a request at half load, \($contender): of plain", wanted: "within what two plain ones are apart",
+	(if $plain then ($plain.ratio - 1 | fabs) + $plain.spread else null end) as $apart |
+	{name: "p99 of a request at half load, \($contender): of plain", wanted: "as two plain ones, and their spread",
 		got: ($p.ratio | rounded(1e3)), spread: ($apart | rounded(1e3)),
 		verdict: (if $plain == null or $p == null then "not measured"
-			elif ($p.ratio - 1) <= $apart then "met" else "missed" end)};
+			elif $p.ratio - 1 <= $apart then "met" else "missed" end)};
 
 def sound: map(select(.error | not));
 
@@ -93,7 +93,7 @@ def loss_target($rows):
 	($rows | map(select((.bench == "loss" or .bench == "rate") and .ours and (.error | not)
 		and .contender != "linger = abort"))) as $l |
 	{name: "bytes lost by a policy of ours that does not say it may", wanted: "0",
-		got: (if $l == [] then null else $l | map(.bytes_lost // 0) | add end)}
+		got: (if ($l | of("loss")) == [] then null else $l | map(.bytes_lost // 0) | add end)}
 	| .verdict = at_most(.got; 0);
 
 def custody_targets($rows):
@@ -103,18 +103,33 @@ def custody_targets($rows):
 
 def missing($rows; $expected):
 	($rows | of("rate") | map([.first, .contender])) as $there |
-	$expected | map(select([.first, .contender] as $e | $there | index([$e]) | not));
+	($rows | map(.bench) | unique) as $kinds |
+	($rows | of("pair") | map([.what, .contender]) | unique) as $paired |
+	[($expected[] | select([.first, .contender] as $e | $there | index([$e]) | not) |
+			"\(.contender), \(.first) closes first"),
+		(["series", "ports", "loss", "custody", "scale", "pairs"] - $kinds | .[] | "rows of \(.)"),
+		(("rate", "latency_p99") as $what | ("plain again", "watch-only", "close-first = peer", "time-wait = none")
+			| [$what, .] | select(. as $e | $paired | index([$e]) | not) | "\(.[1]), pairs of \(.[0])")];
+
+# What the pairs prove of themselves: ours was active, and nothing failed.
+def proof_errors($rows):
+	$rows | of("pairs") | map(select(.failed > 0 or (.policies.peer.hand_overs // 0) == 0
+		or (.policies.none.opens // 0) == 0) |
+		{bench, contender: null, first: null, error: "requests failed, or a policy did not act"});
+
+# In the quick bench there are few ports and few pairs.
+def softened: if $size == "full" then . else map(if .verdict == "missed" then .verdict = "missed (quick)" else . end) end;
 
 . as $rows | pairs as $pairs | {
 	schema: 1, size: $size, machine: $machine,
-	targets: (
+	targets: ((
 		[pair_target($pairs; "watch-only"; 0.98), pair_target($pairs; "time-wait = none"; 0.98),
 			pair_target($pairs; "close-first = peer"; 0.97)]
 		+ rate_targets($rows) + [ports_target($rows)]
 		+ ["watch-only", "time-wait = none", "close-first = peer" | latency_target($pairs; .)]
-		+ [loss_target($rows)] + custody_targets($rows)),
+		+ [loss_target($rows)] + custody_targets($rows)) | softened),
 	rate: ($rows | of("rate")), ports: ($rows | of("ports")), loss: ($rows | of("loss")), pairs: $pairs,
 	custody: ($rows | of("custody")), scale: ($rows | of("scale")), proof: ($rows | of("pairs")),
-	errors: ($rows | map(select(.error) | {bench, contender, first, error})),
+	errors: (($rows | map(select(.error) | {bench, contender, first, error})) + proof_errors($rows)),
 	missing: missing($rows; $expected)
 }

@@ -26,6 +26,7 @@ for part in compare pairs custody; do
 		echo "bench: $part failed; see $BENCH_OUT/$part.log" >&2
 		status=1
 	}
+	grep '# SKIP' "$BENCH_OUT/$part.log" >&2 && status=1
 done
 bash "$here/report.sh" || status=1
 echo "bench: $((SECONDS - began)) s; the table is $BENCH_OUT/bench.md, for programs bench.json, the pictures are beside it"
