@@ -86,8 +86,8 @@ judge() {
 		"$what: its row is complete, nothing failed, no byte is lost"
 	at_least 2 "$(jq -c "select(.bench == \"series\" and .contender == \"$2\" and .first == \"$1\" and
 		.offered_s == ${at:-$offered})" "$dir/rows.jsonl" | wc -l)" "$what: it has a series"
-	[ "$(row "$1" "$2" .ours)" = false ] || check "$what: the daemon took processor time, and wakes up" \
-		jq -e 'select(.) and .cpu_daemon_us > 0 and .idle_wakeups_s != null' <<<"$(row "$1" "$2" .)" >"$dir/judged"
+	[ "$(row "$1" "$2" .ours)" = false ] || is true "$(row "$1" "$2" \
+		'.cpu_daemon_us > 0 and .idle_wakeups_s != null')" "$what: the daemon took processor time, and wakes up"
 }
 
 for first in client server; do
