@@ -86,8 +86,7 @@ WIRE_SAMPLE = \
 	tests/wire/test-hostile-sessions.sh \
 	tests/wire/test-hostile-descriptors.sh \
 	tests/wire/test-hostile-sockets.sh \
-	tests/wire/test-hostile-control.sh \
-	tests/wire/test-many-held.sh
+	tests/wire/test-hostile-control.sh
 
 # Also run with sanitizers in the daemon, the CLI and the shim, which is preloaded after gcc's
 # libasan. Not those with curl, which hangs with libasan alone, nor those that count time or floods.
