@@ -143,8 +143,10 @@ pair() {
 		[ "$which" = plain ] || with_daemon=$(awk -v ns="$daemon_ns" -v n="$(jq .answered <<<"$got")" \
 			'BEGIN { printf "%.2f", (n > 0 ? ns / n / 1000 : 0) }')
 		waits[$which]=null
-		# they are counted at an end of many, which takes a moment
-		[ "$round" != 1 ] || waits[$which]=$(time_waits "$port")
+		[ "$round" = 1 ] || continue
+		# those that are to be ended are so a moment later
+		[ "$which" != "time-wait = none" ] || wait_for 5 time_wait_is a 0 "sport = :$port"
+		waits[$which]=$(time_waits "$port")
 	done
 	# shellcheck disable=SC2016 # jq's
 	emit --arg what "$what" --arg program "$program" --arg tool "$tool" --arg contender "$contender" \
