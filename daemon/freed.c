@@ -70,13 +70,14 @@ static bool is_sure(struct conn *conn)
 static void learn(struct conn *conn, const struct kernel_query *query)
 {
 	enum freed_guess guess = guess_of(conn);
-	bool is_time_wait = !query->error && query->state == STATE_TIME_WAIT;
+	bool gone = query->error == ENOENT, was_right;
 	uint8_t *right;
 
-	if (!conn->proc || guess == GUESS_NONE)
+	if (!conn->proc || guess == GUESS_NONE || (query->error && !gone))
 		return;
+	was_right = guess == GUESS_GONE ? gone : !gone && query->state == STATE_TIME_WAIT;
 	right = &conn->proc->guesses.right[guess];
-	if (is_time_wait != (guess == GUESS_TIME_WAIT) || (!is_time_wait && !query->error))
+	if (!was_right)
 		*right = 0;
 	else if (*right < SURE)
 		++*right;
@@ -140,8 +141,7 @@ static void look_at_batch(struct batch *batch)
 					    : conn_find(freed->parts->conns, asked[i]);
 
 		if (conn) {
-			if (!batch->queries[i].error || batch->queries[i].error == ENOENT)
-				learn(conn, &batch->queries[i]);
+			learn(conn, &batch->queries[i]);
 			look_at(freed, conn, &batch->queries[i]);
 		} else if (asked[i] == KERNEL_ANY_COOKIE) {
 			look_at_stranger(freed, &batch->queries[i]);

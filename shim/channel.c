@@ -288,12 +288,10 @@ static void want_page(int fd)
 /* What nobody is there to hear is not lost: a daemon that comes is told what is open. */
 static void note_lost(void)
 {
-	if (session_has_page()) {
-		session_note_lost();
-	} else if (atomic_load(&up)) {
-		session_note_lost();
-		want_page(channel_fd());
-	}
+	if (!session_has_page() && !atomic_load(&up))
+		return;
+	session_note_lost();
+	want_page(channel_fd());
 }
 
 /* Only a full queue is a passing trouble. */

@@ -182,7 +182,7 @@ enum close_side facts_side(const struct closing *c, enum close_action action)
 	}
 }
 
-bool facts_init(struct closing *c, int fd, struct slot *slot, uint32_t word)
+bool facts_recall(struct closing *c, int fd, struct slot *slot, uint32_t word)
 {
 	if ((word & SLOT_KIND) != SLOT_CONN)
 		return false;
@@ -203,4 +203,9 @@ bool facts_init(struct closing *c, int fd, struct slot *slot, uint32_t word)
 bool facts_is_same(const struct closing *c)
 {
 	return sock_cookie(c->fd) == c->cookie;
+}
+
+bool facts_init(struct closing *c, int fd, struct slot *slot, uint32_t word)
+{
+	return facts_recall(c, fd, slot, word) && facts_is_same(c);
 }

@@ -32,10 +32,11 @@ struct closing {
 
 /* Fills in what is known of a tracked connection without asking the kernel; the slot may be claimed
  * (cleared) or not. False: it is not a connection. */
-bool facts_init(struct closing *c, int fd, struct slot *slot, uint32_t word);
-
+bool facts_recall(struct closing *c, int fd, struct slot *slot, uint32_t word);
 /* It is still the connection that was filed: to be asked before any side effect on it. */
 bool facts_is_same(const struct closing *c);
+/* Both. */
+bool facts_init(struct closing *c, int fd, struct slot *slot, uint32_t word);
 
 /* Whatever facts_gather() would find, there is nothing to be done to it at its close but to say
  * that it was closed; if it is as most are. */

@@ -216,6 +216,14 @@ static void pin_if_in_sets(const struct closing *c)
 		holder_pin(c->cookie);
 }
 
+/* brief: it was not asked yet whether it is the same. */
+static bool gather(struct closing *c, bool brief)
+{
+	if (brief && c->facts.sole_owner && facts_brief(c))
+		return true;
+	return (!brief || facts_is_same(c)) && facts_gather(c);
+}
+
 void steer_closing(int fd)
 {
 	struct slot *slot = slot_at(fd);
@@ -228,7 +236,7 @@ void steer_closing(int fd)
 		return;
 	fork_closing();
 	mark = fork_mark();
-	if (!facts_init(&c, fd, slot, slot_claim(slot)))
+	if (!facts_recall(&c, fd, slot, slot_claim(slot)))
 		goto out;
 	brief = facts_may_be_brief(&c);
 	if (!brief && !facts_is_same(&c))
@@ -236,8 +244,7 @@ void steer_closing(int fd)
 	pin_if_in_sets(&c);
 	counted = holder_is_counted(c.cookie);
 	c.facts.sole_owner = let_go(&c, mark);
-	if (!(brief && c.facts.sole_owner && facts_brief(&c)) &&
-	    ((brief && !facts_is_same(&c)) || !facts_gather(&c)))
+	if (!gather(&c, brief))
 		goto out;
 	if (!c.facts.sole_owner) {
 		/* While all holders are known, the last one's close is the one to speak of. */
@@ -308,7 +315,7 @@ int steer_shutdown(int fd, int how)
 	int saved = errno;
 
 	if (!slot || (how != SHUT_WR && how != SHUT_RDWR) || !process_enter() ||
-	    !facts_init(&c, fd, slot, atomic_load(&slot->word)) || !facts_is_same(&c))
+	    !facts_init(&c, fd, slot, atomic_load(&slot->word)))
 		goto pass;
 	c.facts.sole_owner = holder_is_counted(c.cookie);
 	if (!facts_gather(&c))
@@ -336,8 +343,7 @@ int steer_disconnect(const struct libc_calls *next, int fd, const struct sockadd
 	struct wire_record record;
 	struct closing c;
 	int saved = errno, result;
-	bool known = slot && facts_init(&c, fd, slot, atomic_load(&slot->word)) &&
-		     facts_is_same(&c) && facts_gather(&c);
+	bool known = slot && facts_init(&c, fd, slot, atomic_load(&slot->word)) && facts_gather(&c);
 
 	errno = saved;
 	result = next->connect(fd, addr, len);
@@ -360,8 +366,7 @@ bool steer_is_shut(int fd)
 
 	if (!slot || !(slot_word(fd) & SLOT_DEFERRED) || !process_is_on())
 		return false;
-	shut = facts_init(&c, fd, slot, atomic_load(&slot->word)) && facts_is_same(&c) &&
-	       facts_state(&c) &&
+	shut = facts_init(&c, fd, slot, atomic_load(&slot->word)) && facts_state(&c) &&
 	       (c.facts.state == STATE_ESTABLISHED || c.facts.state == STATE_CLOSE_WAIT);
 	errno = saved;
 	return shut;
@@ -410,7 +415,7 @@ void steer_exiting(void)
 		if (slot_kind(fd) != SLOT_CONN)
 			continue;
 		slot = slot_at(fd);
-		if (!facts_init(&c, fd, slot, slot_claim(slot)) || !facts_is_same(&c))
+		if (!facts_init(&c, fd, slot, slot_claim(slot)))
 			continue;
 		pin_if_in_sets(&c);
 		c.facts.sole_owner = let_go(&c, mark);
