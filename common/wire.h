@@ -111,7 +111,8 @@ struct wire_record {
 	uint32_t rtt_us;
 	uint32_t late; /* 1: see enum wire_hint */
 	uint8_t why; /* enum close_reason: why a close was not handed over, see close_obstacle() */
-	uint8_t pad[3];
+	uint8_t control; /* 1: of the policy's control: only watched, see policy_steers() */
+	uint8_t pad[2];
 	/* On the socket: where the ring's next record goes, for what this process has put there
 	 * before comes before. */
 	uint32_t ring_head;

@@ -159,6 +159,12 @@ bool loop_reload(struct loop *loop, char *error, size_t size)
 	return true;
 }
 
+static void steer(struct loop *loop, bool on)
+{
+	retire_switch(loop->retire, on);
+	custody_switch(loop->custody, on);
+}
+
 bool loop_switch(struct loop *loop, bool on)
 {
 	char path[WIRE_PATH_MAX + 16];
@@ -177,6 +183,7 @@ bool loop_switch(struct loop *loop, bool on)
 	if (page_is_on(loop->page) != on)
 		log_notice("switched %s", on ? "on" : "off: connections are watched, not steered");
 	page_set_on(loop->page, on);
+	steer(loop, on);
 	return true;
 }
 
@@ -401,6 +408,7 @@ static bool publish(struct loop *loop)
 		return false;
 	}
 	patience_publish(loop->patience, page_hints(loop->page));
+	steer(loop, page_is_on(loop->page));
 	return true;
 }
 

@@ -4,7 +4,6 @@
 #include "common/tcp_state.h"
 #include "shim/apply.h"
 #include "shim/channel.h"
-#include "shim/publish.h"
 #include "shim/raw.h"
 #include "shim/rules.h"
 #include "shim/sock.h"
@@ -76,8 +75,10 @@ static bool may_have_unread(const struct closing *c)
 
 static void find_policy(struct closing *c)
 {
-	if (!c->policy_known)
-		c->has_policy = publish_find(c->word, &c->info, &c->terms, &c->policy);
+	if (c->policy_known)
+		return;
+	c->policed = publish_find(c->word, c->cookie, &c->info, &c->terms, &c->policy);
+	c->has_policy = c->policed == POLICED_STEERED;
 	c->policy_known = true;
 }
 
