@@ -393,6 +393,7 @@ static json_t *reply_arm(const struct tally *tally)
 	set_count(arm, "opens", tally->opens);
 	json_object_set_new(arm, "closes", closes_of(tally));
 	set_count(arm, "time_wait_left", tally->time_wait_left);
+	set_count(arm, "time_wait_avoided", tally->time_wait_avoided);
 	json_object_set_new(arm, "delay_ms", delay_of(tally));
 	set_count(arm, "unread_bytes", tally->unread_bytes);
 	set_count(arm, "hand_overs", tally->hand_overs);

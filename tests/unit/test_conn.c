@@ -81,8 +81,8 @@ static void a_child_that_serves_it_has_it(void **state)
 	struct conn *conn = open_one(fixture, &fixture->parent, 1);
 	bool opened = true;
 
-	assert_ptr_equal(conn_open(fixture->conns, &fixture->child, &record, (struct account){0},
-				   2, &opened),
+	assert_ptr_equal(conn_open(fixture->conns, &fixture->child, &record, (struct account){0}, 2,
+				   &opened),
 			 conn);
 	assert_false(opened);
 	assert_int_equal(conn_process(conn)->pid, 21);
@@ -200,8 +200,8 @@ static void the_other_end_is_found_where_it_closes_itself(void **state)
 	assert_ptr_equal(conn_find_self(fixture->conns, &server, &client), conn);
 	assert_null(conn_find_self(fixture->conns, &client, &server));
 	record.cookie = 2; /* the same tuple again, the old one never said that it closed */
-	assert_non_null(conn_open(fixture->conns, &fixture->parent, &record, (struct account){0},
-				  1, &opened));
+	assert_non_null(conn_open(fixture->conns, &fixture->parent, &record, (struct account){0}, 1,
+				  &opened));
 	assert_int_equal(conn_find_self(fixture->conns, &server, &client)->cookie, 2);
 	conn_remove(fixture->conns, conn);
 	assert_int_equal(conn_find_self(fixture->conns, &server, &client)->cookie, 2);

@@ -26,6 +26,8 @@ WIRE_TESTS += \
 	tests/wire/test-many-held.sh \
 	tests/wire/test-fork.sh \
 	tests/wire/test-reload.sh \
+	tests/wire/test-share.sh \
+	tests/wire/test-off.sh \
 	tests/wire/test-time-wait-none.sh \
 	tests/wire/test-keys.sh \
 	tests/wire/test-compare.sh \
@@ -70,6 +72,7 @@ LONG_TESTS += \
 	tests/wire/test-tune-queues.sh \
 	tests/wire/test-tune-buckets.sh \
 	tests/wire/test-tune-limits.sh \
+	tests/wire/test-share.sh \
 	$(LONG_ONLY)
 # A machine of its own takes a minute to start; test_balance_moves has its short form.
 LONG_ONLY = tests/wire/test-tune-orphans.sh
@@ -103,6 +106,7 @@ WIRE_SANITIZED += \
 	tests/wire/test-keys.sh \
 	tests/wire/test-selectors.sh \
 	tests/wire/test-reload.sh \
+	tests/wire/test-off.sh \
 	tests/wire/test-slow-reader.sh \
 	tests/wire/test-413.sh \
 	tests/wire/test-cork.sh \
@@ -120,7 +124,7 @@ WIRE_SANITIZED += \
 
 EXTRA_DIST += \
 	tests/wire/lib.sh tests/wire/servers.sh tests/wire/clients.sh \
-	tests/wire/conns.awk tests/wire/actor.py tests/wire/client.py tests/wire/ctl.py \
+	tests/wire/conns.awk tests/wire/actor.py tests/wire/client.py tests/wire/ctl.py tests/wire/shapes.py \
 	tests/wire/fetch.mjs tests/wire/load.py tests/wire/pool.py \
 	tests/wire/doctor-lib.sh tests/wire/hold-lib.sh tests/wire/hostile.py tests/wire/hostile-lib.sh tests/wire/attack.py \
 	tests/wire/syn_flood.py tests/wire/tune-lib.sh tests/wire/uml-lib.sh \
