@@ -3,6 +3,7 @@
 # `closeside off` under a load of 2,000 connections a second: after one second nothing is steered any
 # more, what was held has been closed, what was to be retired stays, and no request fails; `on` steers
 # again. All of it over one load that does not know of it.
+# shellcheck disable=SC2317 # functions that wait_for calls
 # shellcheck source=tests/wire/lib.sh
 . "$(dirname "$0")/lib.sh"
 
