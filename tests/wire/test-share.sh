@@ -58,7 +58,7 @@ closes_of() { # treated|control [POLICY]
 }
 all_closed() {
 	[ $(($(closes_of treated) + $(closes_of control))) -ge "$connections" ] &&
-		[ $(($(closes_of treated quiet) + $(closes_of control quiet))) -ge $rate ]
+		[ $(($(closes_of treated quiet) + $(closes_of control quiet))) -ge "$rate" ]
 }
 check "the daemon has heard of each close" wait_for 30 all_closed
 treated=$(closes_of treated) control=$(closes_of control)
