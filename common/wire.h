@@ -133,6 +133,9 @@ struct wire_call {
 enum wire_hint {
 	HINT_PROMPT_VAIN = 1, /* waiting after a prompt close does not pay */
 	HINT_LATE_PAYS = 2,
+	/* Where it does not pay: nor is it to be tried now, the last trials were in vain. */
+	HINT_PROMPT_RESTS = 4,
+	HINT_LATE_RESTS = 8,
 };
 
 /* SOCKET.policy. `seq` is odd while the daemon rewrites rules, `on` or count; a reader copies,

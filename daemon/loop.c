@@ -245,6 +245,7 @@ static void tick(struct loop *loop, uint64_t now_ms)
 	follow_tick(loop->follow, now_ms);
 	doctor_watch_tick(loop->doctor, now_ms);
 	tune_tick(loop->tune, now_ms);
+	patience_tick(loop->patience, now_ms);
 	census_tick(conns_census(loop->conns), elapsed);
 	census_tick(conns_unknown(loop->conns), elapsed);
 	procs_tick(conns_procs(loop->conns), elapsed);

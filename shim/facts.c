@@ -64,6 +64,8 @@ static enum wire_patience patience_of(const struct closing *c)
 	hint = rules_hint(c->policy, server ? ROLE_SERVER : ROLE_CLIENT, port);
 	if (c->late ? hint & HINT_LATE_PAYS : !(hint & HINT_PROMPT_VAIN))
 		return PATIENCE_ASKED;
+	if (hint & (c->late ? HINT_LATE_RESTS : HINT_PROMPT_RESTS))
+		return PATIENCE_SPARED;
 	return atomic_fetch_add(&turn, 1) % WIRE_PROBE == WIRE_PROBE - 1 ? PATIENCE_PROBED
 									 : PATIENCE_SPARED;
 }
