@@ -62,6 +62,7 @@ WIRE_TESTS += \
 	tests/wire/test-tune-namespaces.sh \
 	tests/wire/test-tune-write.sh \
 	tests/wire/test-service.sh \
+	tests/wire/test-systemd.sh \
 	tests/wire/test-demo.sh \
 	tests/wire/test-close-cost.sh
 
@@ -127,5 +128,5 @@ EXTRA_DIST += \
 	tests/wire/conns.awk tests/wire/actor.py tests/wire/client.py tests/wire/ctl.py tests/wire/shapes.py \
 	tests/wire/fetch.mjs tests/wire/load.py tests/wire/pool.py \
 	tests/wire/doctor-lib.sh tests/wire/hold-lib.sh tests/wire/hostile.py tests/wire/hostile-lib.sh tests/wire/attack.py \
-	tests/wire/syn_flood.py tests/wire/tune-lib.sh tests/wire/uml-lib.sh \
+	tests/wire/syn_flood.py tests/wire/systemd-lib.sh tests/wire/tune-lib.sh tests/wire/uml-lib.sh \
 	tests/wire/walk.py tests/wire/watch_rate.py
