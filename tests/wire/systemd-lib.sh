@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154 # what lib.sh sets
+# shellcheck shell=bash disable=SC2154,SC2034 # what lib.sh sets, and reads
 # SPDX-License-Identifier: MIT
 # A real systemd as PID 1, in namespaces of its own: it sees this system's files through an overlay in
 # memory, so that what it, or dpkg, writes to them is gone with it; its network is namespace a. After
