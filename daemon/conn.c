@@ -225,7 +225,7 @@ static void count_close(struct conns *conns, struct conn *conn)
 void conn_set_proc(struct conns *conns, struct conn *conn, struct proc *proc)
 {
 	struct proc *old = conn->proc;
-	bool fresh = !old && proc && !conn->counted;
+	bool fresh = !old && proc && !conn->counted && !conn->was_there;
 
 	count_state(conns, conn, -1);
 	if (fresh && conns->unknown.opens && conn->state != STATE_LISTEN)
@@ -235,6 +235,22 @@ void conn_set_proc(struct conns *conns, struct conn *conn, struct proc *proc)
 		proc->census.opens++;
 	count_state(conns, conn, 1);
 	proc_put(conns->procs, old);
+}
+
+void conn_was_there(struct conns *conns, struct conn *conn)
+{
+	if (conn->state == STATE_LISTEN)
+		return;
+	conns->all.opens--;
+	conns->unknown.opens--;
+	conn->was_there = true;
+	conn->counted = conn->state == STATE_TIME_WAIT;
+}
+
+void conn_count_outcome(struct conns *conns, const struct conn *conn, enum custody_outcome outcome)
+{
+	census_of(conns, conn)->outcomes[outcome]++;
+	conns->all.outcomes[outcome]++;
 }
 
 /* --- coming and going ------------------------------------------------------------------------- */

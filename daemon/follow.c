@@ -152,6 +152,8 @@ static void discovered(struct follow *follow, const struct kernel_socket *socket
 
 	if (!conn)
 		return;
+	if (follow->first)
+		conn_was_there(follow->parts.conns, conn);
 	conn->generation = follow->generation;
 	conn->no_inode = !socket->inode;
 	freed_note(conn, socket);
