@@ -189,11 +189,11 @@ static void cut_short_the_samples_before_are_kept(void **state)
 {
 	struct world *world = *state;
 
-	assert_int_equal(
-		truncate(world->path, (off_t)(SAMPLES_AT + 10.5 * sizeof(struct history_sample))),
-		0);
+	/* within the words of the sample at place 10; the first is number 1, at place 1 */
+	assert_int_equal(truncate(world->path,
+				  (off_t)(SAMPLES_AT + 10 * sizeof(struct history_sample) + 44)),
+			 0);
 	world_begin(world);
-	/* the first sample is number 1, at place 1 */
 	assert_int_equal(samples_there(history_file_of(world->history)), 9);
 	assert_int_equal(history_file_next(history_file_of(world->history)), 10);
 	assert_int_equal(size_of(world->path), HISTORY_FILE_SIZE);
