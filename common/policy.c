@@ -84,6 +84,19 @@ bool policy_admits(const struct policy_rule *rule, const struct policy_subject *
 	       network_listed(rule->remote, rule->remote_count, &subject->remote);
 }
 
+/* Cookies count up. Theirs is the finalizer of MurmurHash3, whose bits are all as likely. */
+static uint64_t mix(uint64_t x)
+{
+	x = (x ^ x >> 33) * 0xff51afd7ed558ccdu;
+	x = (x ^ x >> 33) * 0xc4ceb9fe1a85ec53u;
+	return x ^ x >> 33;
+}
+
+bool policy_steers(const struct policy_terms *terms, uint64_t cookie)
+{
+	return !terms->control || (mix(cookie) >> 32) * 100 >> 32 >= terms->control;
+}
+
 static bool terms_are_sound(const struct policy_terms *terms)
 {
 	return terms->close_first <= FIRST_SELF && terms->half_close <= HALF_DEFER &&
@@ -91,7 +104,7 @@ static bool terms_are_sound(const struct policy_terms *terms)
 	       terms->grace_learn <= 1 && terms->reuse_address <= OPT_YES &&
 	       terms->reuse_port <= OPT_YES && terms->bind_late <= OPT_YES &&
 	       terms->keepalive <= KEEPALIVE_SET && terms->allow_data_loss <= 1 &&
-	       terms->source_count <= POLICY_LIST_MAX;
+	       terms->source_count <= POLICY_LIST_MAX && terms->control <= 100;
 }
 
 static bool globs_are_sound(const char list[][POLICY_GLOB_MAX], unsigned int count)
@@ -181,6 +194,18 @@ static bool warns_listener_user(const struct policy_rule *rule)
 				    rule->terms.reuse_port == OPT_YES);
 }
 
+static bool warns_share_listener(const struct policy_rule *rule)
+{
+	return rule->terms.control &&
+	       (rule->terms.backlog || rule->terms.reuse_address == OPT_YES ||
+		rule->terms.reuse_port == OPT_YES);
+}
+
+static bool warns_share_none(const struct policy_rule *rule)
+{
+	return rule->terms.control == 100;
+}
+
 static const struct {
 	bool (*applies)(const struct policy_rule *rule);
 	const char *text;
@@ -200,6 +225,10 @@ static const struct {
 	{warns_linger_peer, "close-first = peer never acts here: linger comes first"},
 	{warns_listener_user, "reuse-address, reuse-port and backlog go by the user that calls "
 			      "bind and listen, often root, not the workers'"},
+	{warns_share_listener,
+	 "share: reuse-address, reuse-port and backlog are the listener's, and "
+	 "act for all of its connections"},
+	{warns_share_none, "share = 0%: no connection is steered, all are control"},
 };
 
 const char *policy_warning(const struct policy_rule *rule, unsigned int n)

@@ -45,7 +45,7 @@ struct policy_terms {
 	uint8_t keepalive;	/* enum keepalive */
 	uint8_t allow_data_loss;
 	uint8_t source_count;
-	uint8_t pad;
+	uint8_t control; /* percent of the connections that are not steered: 100 - share */
 	uint32_t grace_ms;
 	int32_t time_wait_ms; /* TIME_WAIT_KEEP, TIME_WAIT_NONE, or how long to keep one */
 	uint32_t drain_max_ms;
@@ -102,6 +102,11 @@ struct policy_subject {
 
 bool policy_admits_process(const struct policy_rule *rule, const struct policy_process *process);
 bool policy_admits(const struct policy_rule *rule, const struct policy_subject *subject);
+
+/* Is a connection of this policy one of those that are steered (`share`)? The others, the control,
+ * are only watched. A hash of the socket's cookie says so: whoever asks, and whenever, gets the
+ * same answer, and those that a share steers, a larger one steers too. */
+bool policy_steers(const struct policy_terms *terms, uint64_t cookie);
 
 /* One row for each key: its name, where it acts, and how text becomes its value. */
 struct policy_key {

@@ -141,6 +141,24 @@ static char *format_linger(const struct policy_rule *rule, char *buf, size_t siz
 	return put(buf, size, linger_words[rule->terms.linger]);
 }
 
+/* Kept as what is not steered, so that 0 is all of them. */
+static bool set_share(struct policy_rule *rule, const char *text)
+{
+	uint32_t share;
+
+	if (!parse_u32(&text, &share) || !parse_literal(&text, "%") || !parse_end(text) ||
+	    share > 100)
+		return false;
+	rule->terms.control = (uint8_t)(100 - share);
+	return true;
+}
+
+static char *format_share(const struct policy_rule *rule, char *buf, size_t size)
+{
+	snprintf(buf, size, "%u%%", 100u - rule->terms.control);
+	return buf;
+}
+
 static bool set_backlog(struct policy_rule *rule, const char *text)
 {
 	uint32_t number = 0;
@@ -427,6 +445,7 @@ const struct policy_key policy_keys[] = {
 	SELECTOR("remote", remote, true, "an address or a network: 10.0.0.0/8"),
 	SELECTOR("remote-port", remote_port, true, "a port or a range: 80, 8000-8099"),
 
+	KEY("share", share, false, "a percentage: 5%", "connect, accept, shutdown, close"),
 	KEY("close-first", close_first, false, "app, peer, self", "close, shutdown, exit"),
 	KEY("grace", grace, false, "a duration from 1ms to 10m", "custody"),
 	KEY("grace-learn", grace_learn, false, "yes, no", "custody"),

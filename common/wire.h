@@ -111,7 +111,8 @@ struct wire_record {
 	uint32_t rtt_us;
 	uint32_t late; /* 1: see enum wire_hint */
 	uint8_t why; /* enum close_reason: why a close was not handed over, see close_obstacle() */
-	uint8_t pad[3];
+	uint8_t control; /* 1: of the policy's control: only watched, see policy_steers() */
+	uint8_t pad[2];
 	/* On the socket: where the ring's next record goes, for what this process has put there
 	 * before comes before. */
 	uint32_t ring_head;
@@ -132,6 +133,9 @@ struct wire_call {
 enum wire_hint {
 	HINT_PROMPT_VAIN = 1, /* waiting after a prompt close does not pay */
 	HINT_LATE_PAYS = 2,
+	/* Where it does not pay: nor is it to be tried now, the last trials were in vain. */
+	HINT_PROMPT_RESTS = 4,
+	HINT_LATE_RESTS = 8,
 };
 
 /* SOCKET.policy. `seq` is odd while the daemon rewrites rules, `on` or count; a reader copies,

@@ -15,6 +15,7 @@ conf/%: conf/%.in Makefile
 # The config itself is the admin's once it is there.
 examples = \
 	conf/examples/busy-web-server.conf \
+	conf/examples/canary.conf \
 	conf/examples/load-generator.conf \
 	conf/examples/proxy-one-upstream.conf \
 	conf/examples/restart.conf \

@@ -49,6 +49,7 @@ static const struct policy_rule *apply_rule(const struct follow_parts *parts, st
 	rule = find_rule(parts, conn);
 	conn->policy = rule ? rule->id : 0;
 	conn->account.policy = rule ? book_policy_slot(parts->book, rule->id) : 0;
+	conn->account.control = rule && !policy_steers(&rule->terms, conn->cookie);
 	return rule;
 }
 
@@ -70,6 +71,12 @@ void adopt_time_wait(const struct follow_parts *parts, struct conn *conn)
 
 	if (!rule || rule->terms.time_wait_ms < 0 || conn->retire || conn->netns != CONN_NETNS_OWN)
 		return;
+	if (conn->account.control) {
+		if (!conn->left)
+			BOOK_ADD(parts->book, conn->account, time_wait_left, 1);
+		conn->left = true;
+		return;
+	}
 	conn->retire = true;
 	retire_add(parts->retire, &item,
 		   (uint64_t)rule->terms.time_wait_ms > age

@@ -4,6 +4,7 @@
 
 #include "daemon/cli_control.h"
 #include "daemon/cli_page.h"
+#include "daemon/cli_share.h"
 #include "daemon/cli_table.h"
 #include "daemon/config.h"
 #include "daemon/policy_explain.h"
@@ -200,8 +201,10 @@ static void show_plain(const struct policy_rule *rule, const json_t *learned)
 	config_dump_rule(rule, emit, NULL);
 	print_unsaid(rule);
 	puts("}");
-	if (learned)
-		print_learned(learned);
+	if (!learned)
+		return;
+	print_learned(learned);
+	share_print(100u - rule->terms.control, learned);
 }
 
 static void show_json(const struct policy_rule *rule, json_t *learned, struct table *table)

@@ -144,12 +144,22 @@ static void print_options(const json_t *answer)
 						text_at(row, "value"), text_at(row, "at"));
 }
 
+static void print_share(json_int_t share)
+{
+	if (share < 100)
+		printf("\nThis is so for %" JSON_INTEGER_FORMAT
+		       " %% of the connections, by a hash of the "
+		       "socket's cookie; the others are only watched.\n",
+		       share);
+}
+
 static void print_answer(json_t *answer)
 {
 	print_policies(answer);
 	if (!text_at(answer, "policy"))
 		return;
 	print_keys(answer);
+	print_share(json_integer_value(json_object_get(answer, "share")));
 	print_decisions("close(), by the only holder and with the daemon there:",
 			json_object_get(answer, "close"), "state", 11);
 	print_decisions("close(), when things are otherwise:", json_object_get(answer, "cases"),

@@ -8,6 +8,7 @@
  *   cli_private.c        a daemon of one's own when none answers
  *   cli_report.c         --report: waiting for the command, and what is said after
  *   cli_policy.c       policy list, show, check, reload
+ *   cli_share.c          what is steered beside the control
  *   cli_test.c         policy test: the explanation
  *   cli_status.c       status, on, off
  *   cli_ps.c           ps

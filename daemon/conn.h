@@ -78,6 +78,7 @@ struct conn {
 	bool by_listener : 1;	  /* it is proc's because it waits at proc's listener */
 	bool live : 1;		  /* in the list of those */
 	bool was_there : 1;	  /* before us: nobody has opened it since */
+	bool left : 1;		  /* a TIME_WAIT that a share leaves as it is, and booked as that */
 	struct conn_owner *owner; /* NULL: the kernel's alone */
 	struct conn *listed_prev,
 		*listed_next;		  /* of the owner; or those in TIME_WAIT of one moment */

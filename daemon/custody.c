@@ -21,6 +21,24 @@
 /* No policy needs more, and a record may say anything. */
 enum { TIME_WAIT_MAX_MS = 3600000 };
 
+/* When it is switched off. */
+enum { RELEASE_AT_ONCE = 1000, RELEASE_PAUSE_MS = 10 };
+
+/* Some at a time, so that the loop does other things in between. */
+void custody_switch(struct custody *custody, bool on)
+{
+	struct held *held;
+	unsigned int count = 0;
+
+	custody->off = !on;
+	if (on)
+		return;
+	DL_FOREACH(custody->all, held)
+	{
+		held_release(held, 1 + count++ / RELEASE_AT_ONCE * RELEASE_PAUSE_MS);
+	}
+}
+
 struct custody *custody_new(const struct custody_parts *parts, unsigned int max,
 			    unsigned int per_client)
 {

@@ -47,6 +47,9 @@ struct custody;
 struct custody *custody_new(const struct custody_parts *parts, unsigned int max,
 			    unsigned int per_client);
 void custody_set_limits(struct custody *custody, unsigned int max, unsigned int per_client);
+/* Off: what is held ends within a second, as if the program had closed it itself, and what still
+ * comes at once. */
+void custody_switch(struct custody *custody, bool on);
 /* Ends all that is held as its policy says, then frees. */
 void custody_free(struct custody *custody);
 

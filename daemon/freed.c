@@ -102,7 +102,8 @@ static void look_at(struct freed *freed, struct conn *conn, const struct kernel_
 	}
 }
 
-/* Nobody has spoken of it, and it lived between two surveys. */
+/* Nobody has spoken of it, and it lived between two surveys; unless it was made and ended since the
+ * records were read, and they have been read again. */
 static void look_at_stranger(struct freed *freed, const struct kernel_query *query)
 {
 	struct kernel_socket socket = {
@@ -113,15 +114,28 @@ static void look_at_stranger(struct freed *freed, const struct kernel_query *que
 	};
 	struct conn *conn;
 
-	if (query->error || query->state != STATE_TIME_WAIT || !query->found ||
-	    conn_find(freed->parts->conns, query->found))
+	if (query->error || query->state != STATE_TIME_WAIT || !query->found)
 		return;
+	conn = conn_find(freed->parts->conns, query->found);
+	if (conn) {
+		conn->freed = true;
+		look_at(freed, conn, query);
+		return;
+	}
 	conn = conn_discover(freed->parts->conns, &socket, freed->ns->index,
 			     netns_role(freed->ns, socket.local.port), wire_now_ms());
 	if (!conn)
 		return;
 	conn->freed = conn->no_inode = true;
 	adopt_time_wait(freed->parts, conn);
+}
+
+static bool has_strangers(const struct batch *batch)
+{
+	for (unsigned int i = 0; i < batch->count; i++)
+		if (batch->queries[i].cookie == KERNEL_ANY_COOKIE)
+			return true;
+	return false;
 }
 
 static void look_at_batch(struct batch *batch)
@@ -135,6 +149,8 @@ static void look_at_batch(struct batch *batch)
 		asked[i] = batch->queries[i].cookie;
 	kernel_lookup(freed->ns->lookup, batch->queries, batch->count);
 	freed->costs->lookups += batch->count;
+	if (has_strangers(batch) && freed->parts->sessions)
+		sessions_catch_up(freed->parts->sessions);
 	for (unsigned int i = 0; i < batch->count; i++) {
 		struct conn *conn = asked[i] == KERNEL_ANY_COOKIE
 					    ? NULL

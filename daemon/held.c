@@ -212,13 +212,34 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
 	held_check(arg);
 }
 
+/* What is left of a policy when it is switched off. */
+static void take_plain_terms(struct held *held)
+{
+	held->grace_ms = 0;
+	held->time_wait_ms = TIME_WAIT_KEEP;
+	held->reset_peer = false;
+}
+
+void held_release(struct held *held, uint32_t after_ms)
+{
+	take_plain_terms(held);
+	if (held->draining || (!held->owned && held->type == WIRE_AT_EXIT))
+		return;
+	held->waited = false;
+	held->deadline_ms = wire_now_ms() + after_ms;
+	arm(held, after_ms);
+}
+
 /* How long to wait: as patience says, which may be not at all. */
 static void set_wait(struct held *held)
 {
 	struct patience_case about = ending_case(held);
 	uint64_t now = wire_now_ms();
-	uint32_t wait = held->grace_ms;
+	uint32_t wait;
 
+	if (held->custody->off)
+		take_plain_terms(held);
+	wait = held->grace_ms;
 	held->began_ms = now;
 	if (held->grace_learn && wait)
 		wait = patience_next(held->custody->parts.patience, &about, now);
@@ -228,7 +249,7 @@ static void set_wait(struct held *held)
 
 void held_close_other_end(struct held *held)
 {
-	if (!held->owned ||
+	if (!held->owned || held->custody->off ||
 	    !self_close_other_end(held->custody->parts.conns, held->custody->parts.closer,
 				  &held->local, &held->remote))
 		return;

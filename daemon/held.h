@@ -54,6 +54,7 @@ struct held {
 struct custody {
 	struct custody_parts parts;
 	unsigned int max, per_client, count;
+	bool off;	  /* nothing waits */
 	struct held *all; /* oldest first */
 	struct custody_client *clients;
 	struct held *by_cookie, *by_tuple;
@@ -63,6 +64,9 @@ struct custody {
 void held_begin(struct held *held, const struct sock_look *look);
 /* Looks at the socket and does what is to be done: may free it. */
 void held_check(struct held *held);
+/* Its wait ends in so many milliseconds, and then it ends as if the program had closed it itself.
+ * One whose FIN is out already goes on being drained. */
+void held_release(struct held *held, uint32_t after_ms);
 /* Ends it now, as its policy says: frees it. */
 void held_end_early(struct held *held);
 /* A shared one has become ours. */

@@ -139,6 +139,7 @@ libcli_la_SOURCES = \
 	daemon/cli_report.c \
 	daemon/cli_run.c \
 	daemon/cli_sandbox.c \
+	daemon/cli_share.c daemon/cli_share.h \
 	daemon/cli_status.c \
 	daemon/cli_table.c daemon/cli_table.h \
 	daemon/cli_test.c \
@@ -154,6 +155,7 @@ libcli_la_SOURCES = \
 	daemon/filter_parse.c \
 	daemon/filter_value.c \
 	daemon/policy_explain.c daemon/policy_explain.h \
+	daemon/proportion.c daemon/proportion.h \
 	daemon/top.c daemon/top.h \
 	daemon/top_conn.c daemon/top_conn.h \
 	daemon/top_feed.c daemon/top_feed.h \
@@ -161,6 +163,7 @@ libcli_la_SOURCES = \
 	daemon/top_view.c \
 	daemon/verdict.c daemon/verdict.h
 libcli_la_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+libcli_la_LIBADD = -lm
 
 bin_PROGRAMS += closeside
 # What needs ncurses stays out of libcli.la: nothing else is linked with it.

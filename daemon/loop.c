@@ -166,6 +166,12 @@ bool loop_reload(struct loop *loop, char *error, size_t size)
 	return true;
 }
 
+static void steer(struct loop *loop, bool on)
+{
+	retire_switch(loop->retire, on);
+	custody_switch(loop->custody, on);
+}
+
 bool loop_switch(struct loop *loop, bool on)
 {
 	char path[WIRE_PATH_MAX + 16];
@@ -186,6 +192,7 @@ bool loop_switch(struct loop *loop, bool on)
 		note(on ? NOTE_ON : NOTE_OFF, "steering was switched %s", on ? "on" : "off");
 	}
 	page_set_on(loop->page, on);
+	steer(loop, on);
 	return true;
 }
 
@@ -302,6 +309,7 @@ static void tick(struct loop *loop, uint64_t now_ms)
 	follow_tick(loop->follow, now_ms);
 	doctor_watch_tick(loop->doctor, now_ms);
 	tune_tick(loop->tune, now_ms);
+	patience_tick(loop->patience, now_ms);
 	census_tick(conns_census(loop->conns), elapsed);
 	census_tick(conns_unknown(loop->conns), elapsed);
 	procs_tick(conns_procs(loop->conns), elapsed);
@@ -467,6 +475,7 @@ static bool publish(struct loop *loop)
 		return false;
 	}
 	patience_publish(loop->patience, page_hints(loop->page));
+	steer(loop, page_is_on(loop->page));
 	return true;
 }
 

@@ -29,6 +29,7 @@ struct opinions {
 	uid_t uid[HINT_USERS];
 	uint8_t hint[HINT_USERS];
 	uint8_t count, next;
+	uint64_t rest_until_ms[HINT_USERS]; /* the earlier one of its two kinds */
 };
 
 struct patience {
@@ -244,7 +245,8 @@ uint32_t patience_next(struct patience *patience, const struct patience_case *ab
 	if (entry->samples < PATIENCE_PEER_SAMPLES)
 		entry = port_entry(patience, about, now_ms);
 	if (hardly_pays(entry) || (about->late && !late_pays(patience, about, entry, now_ms))) {
-		if (!about->probe && ++entry->skipped < PATIENCE_PROBE)
+		if (!about->probe &&
+		    (++entry->skipped < PATIENCE_PROBE || now_ms < entry->rest_until_ms))
 			return 0;
 		entry->skipped = 0;
 		return about->grace_ms;
@@ -254,12 +256,23 @@ uint32_t patience_next(struct patience *patience, const struct patience_case *ab
 	return paying_wait(entry, about->grace_ms, about->rtt_us);
 }
 
+static void learn_rest(struct patience_entry *entry, bool success, uint64_t now_ms)
+{
+	if (success)
+		entry->failures = 0;
+	else if (entry->failures < PATIENCE_REST_DOUBLINGS)
+		entry->failures++;
+	entry->rest_until_ms =
+		entry->failures ? now_ms + ((uint64_t)PATIENCE_REST_MIN_MS << entry->failures) : 0;
+}
+
 static void learn(struct patience_entry *entry, bool success, uint32_t waited_ms, bool whole,
-		  float weight)
+		  float weight, uint64_t now_ms)
 {
 	entry->doubt = !success && !whole;
 	if (entry->doubt)
 		return;
+	learn_rest(entry, success, now_ms);
 	if (success && hardly_pays(entry))
 		entry->share = SHARE_PROBED;
 	else
@@ -283,10 +296,22 @@ void patience_publish(struct patience *patience, _Atomic uint8_t *hints)
 	patience->hints = hints;
 }
 
-/* In vain only if it is for all, late ones pay if they do for one. */
-static uint8_t agreed(struct opinions *opinions, uid_t uid, uint8_t hint)
+enum { HINT_RESTS = HINT_PROMPT_RESTS | HINT_LATE_RESTS };
+
+/* What all say; but late ones pay if they do for one. */
+static uint8_t common_hint(const struct opinions *opinions)
 {
-	uint8_t vain = HINT_PROMPT_VAIN, late = 0;
+	uint8_t vain = HINT_PROMPT_VAIN | HINT_RESTS, late = 0;
+
+	for (unsigned int i = 0; i < opinions->count; i++) {
+		vain &= opinions->hint[i];
+		late |= opinions->hint[i] & HINT_LATE_PAYS;
+	}
+	return vain | late;
+}
+
+static uint8_t agreed(struct opinions *opinions, uid_t uid, uint8_t hint, uint64_t rest_until_ms)
+{
 	unsigned int i = 0;
 
 	while (i < opinions->count && opinions->uid[i] != uid)
@@ -299,11 +324,19 @@ static uint8_t agreed(struct opinions *opinions, uid_t uid, uint8_t hint)
 	}
 	opinions->uid[i] = uid;
 	opinions->hint[i] = hint;
-	for (i = 0; i < opinions->count; i++) {
-		vain &= opinions->hint[i];
-		late |= opinions->hint[i] & HINT_LATE_PAYS;
-	}
-	return vain | late;
+	opinions->rest_until_ms[i] = rest_until_ms;
+	return common_hint(opinions);
+}
+
+/* bit if its rest is not over, and then when it will be. */
+static uint8_t rests(const struct patience_entry *entry, uint8_t bit, uint64_t now_ms,
+		     uint64_t *until_ms)
+{
+	if (entry->rest_until_ms <= now_ms)
+		return 0;
+	if (entry->rest_until_ms < *until_ms)
+		*until_ms = entry->rest_until_ms;
+	return bit;
 }
 
 static void publish_hint(struct patience *patience, const struct patience_case *about,
@@ -312,19 +345,42 @@ static void publish_hint(struct patience *patience, const struct patience_case *
 	struct patience_case prompt = *about, late = *about;
 	unsigned int index = wire_hint_index(about->policy, about->role, service_port(about));
 	const struct patience_entry *entry;
+	uint64_t until_ms = UINT64_MAX;
 	uint8_t hint = 0;
 
 	if (!patience->hints)
 		return;
 	prompt.late = false;
 	late.late = true;
-	if (hardly_pays(port_entry(patience, &prompt, now_ms)))
+	entry = port_entry(patience, &prompt, now_ms);
+	if (hardly_pays(entry))
 		hint |= HINT_PROMPT_VAIN;
+	hint |= rests(entry, HINT_PROMPT_RESTS, now_ms, &until_ms);
 	entry = port_entry(patience, &late, now_ms);
+	hint |= rests(entry, HINT_LATE_RESTS, now_ms, &until_ms);
 	if (!hardly_pays(entry) && late_pays(patience, &late, entry, now_ms))
 		hint |= HINT_LATE_PAYS;
-	hint = agreed(&patience->opinions[index], about->uid, hint);
+	hint = agreed(&patience->opinions[index], about->uid, hint, until_ms);
 	atomic_store_explicit(&patience->hints[index], hint, memory_order_relaxed);
+}
+
+static void end_rests(struct opinions *opinions, uint64_t now_ms)
+{
+	for (unsigned int i = 0; i < opinions->count; i++)
+		if (opinions->rest_until_ms[i] <= now_ms)
+			opinions->hint[i] &= (uint8_t)~HINT_RESTS;
+}
+
+/* After a rest one close in 64 is waited for again, and says whether to rest once more. */
+void patience_tick(struct patience *patience, uint64_t now_ms)
+{
+	for (unsigned int i = 0; patience->hints && i < WIRE_HINTS; i++) {
+		if (!(atomic_load_explicit(&patience->hints[i], memory_order_relaxed) & HINT_RESTS))
+			continue;
+		end_rests(&patience->opinions[i], now_ms);
+		atomic_store_explicit(&patience->hints[i], common_hint(&patience->opinions[i]),
+				      memory_order_relaxed);
+	}
 }
 
 void patience_learn(struct patience *patience, const struct patience_case *about,
@@ -333,8 +389,8 @@ void patience_learn(struct patience *patience, const struct patience_case *about
 	bool whole = waited_ms >= about->grace_ms || result == PEER_WENT_ON;
 	bool success = result == PEER_CLOSED;
 
-	learn(port_entry(patience, about, now_ms), success, waited_ms, whole, PORT_WEIGHT);
-	learn(peer_entry(patience, about, now_ms), success, waited_ms, whole, PEER_WEIGHT);
+	learn(port_entry(patience, about, now_ms), success, waited_ms, whole, PORT_WEIGHT, now_ms);
+	learn(peer_entry(patience, about, now_ms), success, waited_ms, whole, PEER_WEIGHT, now_ms);
 	publish_hint(patience, about, now_ms);
 }
 

@@ -3,7 +3,9 @@
  * pure delay; one that knows where the answer ends closes within a few round trips. So keep, for
  * each policy and port and for each peer, how often and how fast the peer closed first, wait about
  * as long as nearly all successful waits took, and where waiting hardly ever pays do not wait,
- * but try again one close in PATIENCE_PROBE.
+ * but try again one close in PATIENCE_PROBE; after trials in vain no sooner than a rest is over,
+ * which doubles up to PATIENCE_REST_MAX_MS: who waits for the end of file waits the whole grace
+ * then.
  *
  * A shortened wait that fails says little: was the peer slower than usual, or will it never close?
  * The next wait then takes the whole grace, and only whole waits count against a peer.
@@ -34,7 +36,10 @@ enum {
 	PATIENCE_PEER_SAMPLES =
 		4, /* from here on a peer decides for itself; enough if none ever paid */
 	PATIENCE_WAIT_MIN_MS = 100, /* a busy machine's scheduler is not the peer */
-	PATIENCE_BUCKETS = 40,	    /* half powers of two of a millisecond */
+	PATIENCE_REST_MIN_MS = 80,  /* doubled before it is first used */
+	PATIENCE_REST_DOUBLINGS = 7,
+	PATIENCE_REST_MAX_MS = PATIENCE_REST_MIN_MS << PATIENCE_REST_DOUBLINGS, /* ten seconds */
+	PATIENCE_BUCKETS = 40, /* half powers of two of a millisecond */
 };
 
 /* A connection about to be waited for. */
@@ -57,12 +62,14 @@ struct patience_entry {
 	uint8_t role;
 	bool used;
 	bool late;
-	bool paid;	  /* the peer has closed first, once at least */
-	bool doubt;	  /* a shortened wait has failed: the next one is whole */
-	uint32_t samples; /* waits, successful or not */
-	float share;	  /* of successful ones, exponentially weighted */
-	uint32_t skipped; /* closes since the last wait, while it does not pay */
-	uint32_t probes;  /* closes that waited, for the odd long wait */
+	bool paid;		/* the peer has closed first, once at least */
+	bool doubt;		/* a shortened wait has failed: the next one is whole */
+	uint32_t samples;	/* waits, successful or not */
+	float share;		/* of successful ones, exponentially weighted */
+	uint32_t skipped;	/* closes since the last wait, while it does not pay */
+	uint32_t probes;	/* closes that waited, for the odd long wait */
+	uint8_t failures;	/* whole waits in vain, in a row */
+	uint64_t rest_until_ms; /* no trial before */
 	uint64_t used_ms;
 	uint32_t successes; /* in the buckets */
 	uint16_t bucket[PATIENCE_BUCKETS];
@@ -82,6 +89,8 @@ void patience_free(struct patience *patience);
 
 /* Where shims read whether waiting pays: WIRE_HINTS bytes of the policy page, or NULL. */
 void patience_publish(struct patience *patience, _Atomic uint8_t *hints);
+/* Every second or so: which rests are over. */
+void patience_tick(struct patience *patience, uint64_t now_ms);
 
 /* How long to wait for the peer's FIN, at most the grace; 0: do not wait. */
 uint32_t patience_next(struct patience *patience, const struct patience_case *about,

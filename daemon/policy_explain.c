@@ -239,7 +239,8 @@ static json_t *explain_options(const struct policy_rule *rule)
 	for (size_t i = 0; i < policy_key_count; i++) {
 		const struct policy_key *key = &policy_keys[i];
 
-		if (key->selector || !is_option(key) || is_default(rule, key))
+		if (key->selector || !is_option(key) || is_default(rule, key) ||
+		    !strcmp(key->name, "share"))
 			continue;
 		json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "at", key->acts_at, "key",
 						      key->name, "value",
@@ -271,6 +272,7 @@ json_t *policy_explain(const struct policy_rule *rules, unsigned int count,
 	const struct policy_rule *rule = explain_policies(out, rules, count, process, subject);
 	const struct policy_terms *terms = rule ? &rule->terms : NULL;
 
+	json_object_set_new(out, "share", json_integer(rule ? 100 - rule->terms.control : 100));
 	json_object_set_new(out, "keys", rule ? policy_as_json(rule, false) : json_object());
 	json_object_set_new(out, "close", explain_close(terms));
 	json_object_set_new(out, "cases", explain_cases(terms));

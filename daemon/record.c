@@ -44,7 +44,8 @@ const char *record_problem(const struct wire_record *record)
 	if (record->role > ROLE_CLIENT || record->state >= STATE_COUNT ||
 	    record->action >= CLOSE_ACTION_COUNT || record->side >= SIDE_COUNT ||
 	    record->why >= CLOSE_REASON_COUNT || record->close_first > FIRST_SELF ||
-	    !endpoint_sound(&record->local) || !endpoint_sound(&record->remote))
+	    record->control > 1 || !endpoint_sound(&record->local) ||
+	    !endpoint_sound(&record->remote))
 		return "a record has a value out of range";
 	return NULL;
 }
@@ -220,6 +221,7 @@ const char *record_take(const struct record_context *context, const struct wire_
 		return fd < 0 ? "a record lacks its descriptor" : "a record carries a descriptor";
 	account = (struct account){
 		.policy = book_policy_slot(context->book, record->policy),
+		.control = record->control,
 		.tag = context->tag,
 	};
 	context->book->records[record->type]++;

@@ -216,6 +216,7 @@ json_t *reply_conn(const struct loop *loop, const struct conn *conn)
 	set_count(row, "state_ms", now - conn->since_ms);
 	set_count(row, "age_ms", now - conn->opened_ms);
 	set_text(row, "policy", loop->book->policy[conn->account.policy].name);
+	json_object_set_new(row, "control", json_boolean(conn->account.control));
 	json_object_set_new(row, "side", json_string(close_side_word(conn->side)));
 	json_object_set_new(row, "custody", custody_text(conn));
 	set_text(row, "outcome", conn->outcome ? custody_outcome_word(conn->outcome - 1u) : NULL);
@@ -246,6 +247,7 @@ char *reply_transition(const struct loop *loop, const struct conn *conn, unsigne
 	set_text(row, "to", to ? tcp_state_name(to) : NULL);
 	json_object_set_new(row, "side", json_string(close_side_word(conn->side)));
 	set_text(row, "policy", loop->book->policy[conn->account.policy].name);
+	json_object_set_new(row, "control", json_boolean(conn->account.control));
 	set_count(row, "state_ms", in_from_ms);
 	text = json_dumps(row, JSON_COMPACT);
 	json_decref(row);
@@ -358,26 +360,65 @@ static uint32_t grace_of(const struct loop *loop, uint32_t policy)
 	return loop->config->defaults.terms.grace_ms;
 }
 
+static uint64_t closes_in(const struct tally *tally)
+{
+	uint64_t closes = 0;
+
+	for (unsigned int i = 0; i < SIDE_COUNT; i++)
+		closes += tally->closes[i];
+	return closes;
+}
+
+/* How much later than the program's close() its FIN went out, over all closes. */
+static json_t *delay_of(const struct tally *tally)
+{
+	struct waits waits = tally->waits;
+	uint64_t closes = closes_in(tally),
+		 at_once = closes > waits.count ? closes - waits.count : 0;
+	json_t *delay = json_object();
+
+	waits.count += at_once;
+	waits.bucket[0] += (uint32_t)at_once;
+	set_count(delay, "p50", waits_percentile(&waits, 50));
+	set_count(delay, "p99", waits_percentile(&waits, 99));
+	set_count(delay, "max", waits.max_ms);
+	return delay;
+}
+
+/* One arm of a policy with a share: what is steered, or the control. */
+static json_t *reply_arm(const struct tally *tally)
+{
+	json_t *arm = json_object();
+
+	set_count(arm, "opens", tally->opens);
+	json_object_set_new(arm, "closes", closes_of(tally));
+	set_count(arm, "time_wait_left", tally->time_wait_left);
+	set_count(arm, "time_wait_avoided", tally->time_wait_avoided);
+	json_object_set_new(arm, "delay_ms", delay_of(tally));
+	set_count(arm, "unread_bytes", tally->unread_bytes);
+	set_count(arm, "hand_overs", tally->hand_overs);
+	return arm;
+}
+
 json_t *reply_policy(const struct loop *loop, unsigned int slot)
 {
 	const struct book_policy *policy = &loop->book->policy[slot];
 	const struct tally *tally = &policy->tally;
 	struct learned learned = {json_array(), grace_of(loop, policy->id)};
 	json_t *row = json_object();
-	uint64_t closes = 0;
 
-	for (unsigned int i = 0; i < SIDE_COUNT; i++)
-		closes += tally->closes[i];
 	json_object_set_new(row, "type", json_string("policy"));
 	json_object_set_new(row, "name", json_string(policy->name));
 	set_count(row, "opens", tally->opens);
-	set_count(row, "closes", closes);
+	set_count(row, "closes", closes_in(tally));
 	set_count(row, "hand_overs", tally->hand_overs);
 	for (unsigned int i = 0; i < OUTCOME_COUNT; i++)
 		set_count(row, custody_outcome_word((enum custody_outcome)i), tally->outcomes[i]);
 	json_object_set_new(row, "not_handed_over", missed_of(tally));
 	patience_each(loop->patience, policy->id, add_learned, &learned);
 	json_object_set_new(row, "learned", learned.list);
+	json_object_set_new(row, "treated", reply_arm(tally));
+	json_object_set_new(row, "control", reply_arm(&policy->control));
 	return row;
 }
 

@@ -36,6 +36,7 @@ struct retire {
 	struct kernel *kernel;
 	struct entry *heap; /* by due_ms, smallest first */
 	unsigned int count, size;
+	bool off;
 };
 
 static uint64_t now_ms(void)
@@ -272,7 +273,7 @@ void retire_add(struct retire *retire, const struct retire_item *item, uint32_t 
 	struct entry entry = {.due_ms = now_ms() + after_ms, .item = *item};
 	bool earliest = !retire->count || entry.due_ms < retire->heap[0].due_ms;
 
-	if (item->local.family == 0 || item->remote.family == 0 || is_full(item) ||
+	if (retire->off || item->local.family == 0 || item->remote.family == 0 || is_full(item) ||
 	    !push(retire, &entry)) {
 		book_left(retire, item);
 		return;
@@ -280,6 +281,18 @@ void retire_add(struct retire *retire, const struct retire_item *item, uint32_t 
 	user_take(item->user, USER_RETIRES);
 	if (earliest)
 		arm(retire);
+}
+
+void retire_switch(struct retire *retire, bool on)
+{
+	retire->off = !on;
+	while (retire->off && retire->count) {
+		struct retire_item *item = &retire->heap[--retire->count].item;
+
+		if (!item->booked) /* what is, leaves none but after a simultaneous close */
+			book_left(retire, item);
+		done_with(item);
+	}
 }
 
 unsigned int retire_pending(const struct retire *retire)

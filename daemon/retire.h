@@ -32,6 +32,8 @@ struct retire_item {
 struct retire *retire_new(struct event_base *base, struct book *book, struct kernel *kernel);
 void retire_free(struct retire *retire);
 void retire_add(struct retire *retire, const struct retire_item *item, uint32_t after_ms);
+/* Off: what waits to be ended stays, and so does what still comes. */
+void retire_switch(struct retire *retire, bool on);
 unsigned int retire_pending(const struct retire *retire);
 
 #endif

@@ -142,9 +142,16 @@ uint16_t book_tag_slot(struct book *book, const char *tag, size_t len, uid_t uid
 	return (uint16_t)slot;
 }
 
+struct tally *book_policy_tally(struct book *book, struct account account)
+{
+	struct book_policy *policy = &book->policy[account.policy];
+
+	return account.control ? &policy->control : &policy->tally;
+}
+
 void book_wait(struct book *book, struct account account, uint32_t ms)
 {
 	waits_add(&book->all.waits, ms);
-	waits_add(&book->policy[account.policy].tally.waits, ms);
+	waits_add(&book_policy_tally(book, account)->waits, ms);
 	waits_add(&book->tag[account.tag].tally.waits, ms);
 }

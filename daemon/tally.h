@@ -59,13 +59,16 @@ struct tally {
 enum { BOOK_POLICIES = 160, BOOK_TAGS = LIMIT_TAGS + 1, BOOK_TAG_MAX = 48 };
 
 struct account {
-	uint16_t policy, tag;
+	uint16_t policy : 15;
+	uint16_t control : 1; /* not of its share: only watched */
+	uint16_t tag;
 };
 
 struct book_policy {
 	uint32_t id;
 	char name[POLICY_NAME_MAX]; /* "": an id that no loaded policy explains */
-	struct tally tally;
+	struct tally tally;	    /* of what it steers */
+	struct tally control;	    /* of what it would steer, but for its share */
 };
 
 struct book_tag {
@@ -98,11 +101,13 @@ uint16_t book_tag_slot(struct book *book, const char *tag, size_t len, uid_t uid
 /* The slot of a tag that is there already, or 0. */
 uint16_t book_find_tag(const struct book *book, const char *tag, size_t len);
 
-#define BOOK_ADD(book, account, member, n)                            \
-	do {                                                          \
-		(book)->all.member += (n);                            \
-		(book)->policy[(account).policy].tally.member += (n); \
-		(book)->tag[(account).tag].tally.member += (n);       \
+struct tally *book_policy_tally(struct book *book, struct account account);
+
+#define BOOK_ADD(book, account, member, n)                       \
+	do {                                                     \
+		(book)->all.member += (n);                       \
+		book_policy_tally(book, account)->member += (n); \
+		(book)->tag[(account).tag].tally.member += (n);  \
 	} while (0)
 
 void book_wait(struct book *book, struct account account, uint32_t ms);

@@ -5,6 +5,7 @@
 #include "shim/raw.h"
 #include "shim/rules.h"
 #include "shim/slots.h"
+#include "shim/sock.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -77,6 +78,12 @@ void apply_opened(int fd, uint32_t word, const struct policy_terms *terms)
 		set_tcp_option(fd, TCP_USER_TIMEOUT, (int)terms->user_timeout_ms);
 }
 
+/* Of a share, the cookie says whether it is steered. */
+static bool steers(const struct policy_terms *terms, int fd)
+{
+	return !terms->control || policy_steers(terms, sock_cookie(fd));
+}
+
 /* A bind to a port is a server's; one that leaves the port to the kernel is a client's. */
 bool apply_bind(int fd, const struct sockaddr *addr, socklen_t len)
 {
@@ -90,7 +97,7 @@ bool apply_bind(int fd, const struct sockaddr *addr, socklen_t len)
 	if (!rules_find(&subject, &terms, &id))
 		return false;
 	if (subject.role == ROLE_CLIENT)
-		return terms.bind_late == OPT_YES &&
+		return terms.bind_late == OPT_YES && steers(&terms, fd) &&
 		       set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
 	if (terms.reuse_address == OPT_YES)
 		set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
@@ -188,7 +195,7 @@ int apply_connect(const struct libc_calls *next, int fd, const struct sockaddr *
 	struct policy_terms terms;
 	uint32_t id;
 
-	if (!subject.remote.family || !rules_find(&subject, &terms, &id))
+	if (!subject.remote.family || !rules_find(&subject, &terms, &id) || !steers(&terms, fd))
 		return next->connect(fd, addr, len);
 	limit_ports(fd, &terms);
 	if (bound || terms.source_count == 0)

@@ -4,7 +4,6 @@
 #include "common/tcp_state.h"
 #include "shim/apply.h"
 #include "shim/channel.h"
-#include "shim/publish.h"
 #include "shim/raw.h"
 #include "shim/rules.h"
 #include "shim/sock.h"
@@ -65,6 +64,8 @@ static enum wire_patience patience_of(const struct closing *c)
 	hint = rules_hint(c->policy, server ? ROLE_SERVER : ROLE_CLIENT, port);
 	if (c->late ? hint & HINT_LATE_PAYS : !(hint & HINT_PROMPT_VAIN))
 		return PATIENCE_ASKED;
+	if (hint & (c->late ? HINT_LATE_RESTS : HINT_PROMPT_RESTS))
+		return PATIENCE_SPARED;
 	return atomic_fetch_add(&turn, 1) % WIRE_PROBE == WIRE_PROBE - 1 ? PATIENCE_PROBED
 									 : PATIENCE_SPARED;
 }
@@ -76,8 +77,10 @@ static bool may_have_unread(const struct closing *c)
 
 static void find_policy(struct closing *c)
 {
-	if (!c->policy_known)
-		c->has_policy = publish_find(c->word, &c->info, &c->terms, &c->policy);
+	if (c->policy_known)
+		return;
+	c->policed = publish_find(c->word, c->cookie, &c->info, &c->terms, &c->policy);
+	c->has_policy = c->policed == POLICED_STEERED;
 	c->policy_known = true;
 }
 

@@ -6,6 +6,7 @@
 
 #include "common/close_decide.h"
 #include "common/wire.h"
+#include "shim/publish.h"
 #include "shim/slots.h"
 
 #include <stdbool.h>
@@ -20,8 +21,9 @@ struct closing {
 	struct slot_info info;
 	struct policy_terms terms;
 	uint32_t policy;
-	bool has_policy;
-	bool policy_known; /* has_policy, terms and policy are filled in */
+	enum policed policed;
+	bool has_policy;   /* it is steered: by terms */
+	bool policy_known; /* policed, has_policy, terms and policy are filled in */
 	struct close_facts facts;
 	uint32_t recv_idle_ms;
 	bool late;   /* see enum wire_hint */

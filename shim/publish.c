@@ -19,9 +19,15 @@ void record_init(struct wire_record *record, int fd, uint32_t word, uint64_t coo
 	record->time_wait_ms = TIME_WAIT_KEEP;
 }
 
-void record_terms(struct wire_record *record, const struct policy_terms *terms, uint32_t policy)
+void record_policy(struct wire_record *record, enum policed policed,
+		   const struct policy_terms *terms, uint32_t policy)
 {
+	if (policed == POLICED_NOT)
+		return;
 	record->policy = policy;
+	record->control = policed == POLICED_CONTROL;
+	if (record->control)
+		return;
 	record->grace_ms = terms->grace_ms;
 	record->time_wait_ms = terms->time_wait_ms;
 	record->drain_max_ms = terms->drain_max_ms;
@@ -30,8 +36,8 @@ void record_terms(struct wire_record *record, const struct policy_terms *terms, 
 	record->close_first = terms->close_first;
 }
 
-bool publish_find(uint32_t word, const struct slot_info *info, struct policy_terms *terms,
-		  uint32_t *policy)
+enum policed publish_find(uint32_t word, uint64_t cookie, const struct slot_info *info,
+			  struct policy_terms *terms, uint32_t *policy)
 {
 	struct policy_subject subject = {
 		.role = word & SLOT_SERVER ? ROLE_SERVER : ROLE_CLIENT,
@@ -40,7 +46,9 @@ bool publish_find(uint32_t word, const struct slot_info *info, struct policy_ter
 	};
 
 	*policy = 0;
-	return rules_find(&subject, terms, policy);
+	if (!rules_find(&subject, terms, policy))
+		return POLICED_NOT;
+	return policy_steers(terms, cookie) ? POLICED_STEERED : POLICED_CONTROL;
 }
 
 bool publish_open(int fd, uint32_t word, uint64_t cookie, unsigned int state,
@@ -48,16 +56,15 @@ bool publish_open(int fd, uint32_t word, uint64_t cookie, unsigned int state,
 {
 	struct wire_record record;
 	uint32_t policy;
-	bool found = publish_find(word, info, terms, &policy);
+	enum policed policed = publish_find(word, cookie, info, terms, &policy);
 
 	record_init(&record, fd, word, cookie, info);
 	record.type = WIRE_OPEN;
 	record.state = (uint8_t)state;
 	record.how = word & SLOT_INHERITED ? 1 : 0;
-	if (found)
-		record_terms(&record, terms, policy);
+	record_policy(&record, policed, terms, policy);
 	channel_publish(&record);
-	return found;
+	return policed == POLICED_STEERED;
 }
 
 /* Another thread may have closed it since its slot was read, and said so before we said that it is

@@ -14,14 +14,22 @@
 void record_init(struct wire_record *record, int fd, uint32_t word, uint64_t cookie,
 		 const struct slot_info *info);
 
-/* What the daemon needs in order to finish a close by this policy. */
-void record_terms(struct wire_record *record, const struct policy_terms *terms, uint32_t policy);
+/* What a policy is to a connection. */
+enum policed {
+	POLICED_NOT,	 /* none matches */
+	POLICED_STEERED, /* terms and policy are filled in */
+	POLICED_CONTROL, /* only watched: policy is filled in */
+};
 
-/* The policy of a connection, as rules_find(). */
-bool publish_find(uint32_t word, const struct slot_info *info, struct policy_terms *terms,
-		  uint32_t *policy);
+/* What the daemon needs in order to finish a close by this policy, if it is steered. */
+void record_policy(struct wire_record *record, enum policed policed,
+		   const struct policy_terms *terms, uint32_t policy);
 
-/* This process holds this connection. Returns whether a policy matches, and what it says. */
+/* The policy of a connection. */
+enum policed publish_find(uint32_t word, uint64_t cookie, const struct slot_info *info,
+			  struct policy_terms *terms, uint32_t *policy);
+
+/* This process holds this connection. Returns whether a policy steers it, and what it says. */
 bool publish_open(int fd, uint32_t word, uint64_t cookie, unsigned int state,
 		  const struct slot_info *info, struct policy_terms *terms);
 

@@ -60,8 +60,7 @@ static void fill_record(const struct closing *c, struct wire_record *record, enu
 			enum close_action action)
 {
 	record_init(record, c->fd, c->word, c->cookie, &c->info);
-	if (c->has_policy)
-		record_terms(record, &c->terms, c->policy);
+	record_policy(record, c->policed, &c->terms, c->policy);
 	record->type = (uint8_t)type;
 	record->state = c->facts.state;
 	record->action = (uint8_t)action;

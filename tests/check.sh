@@ -172,7 +172,8 @@ distcheck()
 	local tarball
 
 	cd "$out/gcc" || return
-	make -j "$jobs" distcheck || return
+	# What optimizing finds, the other builds do.
+	make -j "$jobs" distcheck DISTCHECK_CONFIGURE_FLAGS=CFLAGS=-O0 || return
 	tarball=$(ls closeside-*.tar.xz) || return
 	diff <(git -C "$src" ls-files | grep -vE '^(\.|(.*/)?local\.mk$)' | sort) \
 		<(tar -tf "$tarball" | sed 's|^[^/]*/||' | sort) | grep '^<' || return 0
@@ -210,6 +211,7 @@ if build_step "build with gcc" build gcc --enable-werror CC=gcc; then
 	behind "build with address and undefined sanitizers" build asan --enable-sanitizers
 	behind "build with thread sanitizer" build_units tsan --enable-sanitizers=thread
 	behind "build with clang" build clang --enable-werror CC=clang
+	behind "make distcheck" distcheck
 	test_step "config tests" gcc CONF_TESTS
 	test_step "tests of the command" gcc CLI_TESTS
 	test_step "wire tests" gcc WIRE_TESTS
@@ -217,7 +219,6 @@ if build_step "build with gcc" build gcc --enable-werror CC=gcc; then
 	test_step "a sample of other programs' test suites" gcc SUITE_TESTS
 	test_step "lint" gcc LINT_TESTS
 	joined "build with clang"
-	build_step "make distcheck" distcheck
 else
 	without gcc "unit tests" "config tests" "tests of the command" "lint" "make distcheck" \
 		"wire tests" "programs with and without the shim" \
@@ -240,6 +241,7 @@ if [ -e "$out/gcc/closesided" ] && joined "build with thread sanitizer"; then
 else
 	without "thread sanitizer" "unit tests under thread sanitizer"
 fi
+[ ! -e "$out/gcc/closesided" ] || joined "make distcheck"
 
 echo "logs are in ${out#"$src"/}/log, results in ${out#"$src"/}/*/tests; it took $SECONDS s"
 echo "$passed passed, $failed failed, $skipped skipped"

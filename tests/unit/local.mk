@@ -30,6 +30,7 @@ UNIT_TESTS += \
 	tests/unit/test_policy_keys \
 	tests/unit/test_probe \
 	tests/unit/test_process \
+	tests/unit/test_proportion \
 	tests/unit/test_races \
 	tests/unit/test_record \
 	tests/unit/test_ring \

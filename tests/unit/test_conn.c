@@ -57,7 +57,7 @@ static struct conn *open_one(struct fixture *fixture, struct conn_owner *by, uin
 	struct wire_record record = record_of(cookie);
 	bool opened;
 
-	return conn_open(fixture->conns, by, &record, (struct account){0, 0}, 1, &opened);
+	return conn_open(fixture->conns, by, &record, (struct account){0}, 1, &opened);
 }
 
 static void opened_found_and_removed(void **state)
@@ -81,8 +81,8 @@ static void a_child_that_serves_it_has_it(void **state)
 	struct conn *conn = open_one(fixture, &fixture->parent, 1);
 	bool opened = true;
 
-	assert_ptr_equal(conn_open(fixture->conns, &fixture->child, &record, (struct account){0, 0},
-				   2, &opened),
+	assert_ptr_equal(conn_open(fixture->conns, &fixture->child, &record, (struct account){0}, 2,
+				   &opened),
 			 conn);
 	assert_false(opened);
 	assert_int_equal(conn_process(conn)->pid, 21);
@@ -124,7 +124,7 @@ static void a_child_that_inherited_it_has_it_once_the_parent_has_let_go(void **s
 	bool opened;
 
 	record.how = 1;
-	conn_open(fixture->conns, &fixture->child, &record, (struct account){0, 0}, 2, &opened);
+	conn_open(fixture->conns, &fixture->child, &record, (struct account){0}, 2, &opened);
 	assert_int_equal(conn_process(conn)->pid, 20);
 	conn_let_go(fixture->conns, conn, &fixture->parent);
 	assert_int_equal(conn_process(conn)->pid, 21);
@@ -141,7 +141,7 @@ static void an_heir_that_has_gone_inherits_nothing(void **state)
 	bool opened;
 
 	record.how = 1;
-	conn_open(fixture->conns, &fixture->child, &record, (struct account){0, 0}, 2, &opened);
+	conn_open(fixture->conns, &fixture->child, &record, (struct account){0}, 2, &opened);
 	assert_int_equal(conn_owner_gone(fixture->conns, &fixture->child, UINT_MAX), 0);
 	assert_int_equal(conn_process(conn)->pid, 20);
 	assert_int_equal(conn_owner_gone(fixture->conns, &fixture->parent, UINT_MAX), 1);
@@ -195,18 +195,18 @@ static void the_other_end_is_found_where_it_closes_itself(void **state)
 
 	record.close_first = FIRST_SELF;
 	record.role = ROLE_CLIENT;
-	conn = conn_open(fixture->conns, &fixture->parent, &record, (struct account){0, 0}, 1,
+	conn = conn_open(fixture->conns, &fixture->parent, &record, (struct account){0}, 1,
 			 &opened);
 	assert_ptr_equal(conn_find_self(fixture->conns, &server, &client), conn);
 	assert_null(conn_find_self(fixture->conns, &client, &server));
 	record.cookie = 2; /* the same tuple again, the old one never said that it closed */
-	assert_non_null(conn_open(fixture->conns, &fixture->parent, &record, (struct account){0, 0},
-				  1, &opened));
+	assert_non_null(conn_open(fixture->conns, &fixture->parent, &record, (struct account){0}, 1,
+				  &opened));
 	assert_int_equal(conn_find_self(fixture->conns, &server, &client)->cookie, 2);
 	conn_remove(fixture->conns, conn);
 	assert_int_equal(conn_find_self(fixture->conns, &server, &client)->cookie, 2);
 	record.close_first = FIRST_APP; /* a reload */
-	conn_open(fixture->conns, &fixture->parent, &record, (struct account){0, 0}, 1, &opened);
+	conn_open(fixture->conns, &fixture->parent, &record, (struct account){0}, 1, &opened);
 	assert_null(conn_find_self(fixture->conns, &server, &client));
 }
 
@@ -247,12 +247,12 @@ static void a_walk_meets_each_once_while_the_table_grows(void **state)
 	bool opened;
 
 	for (record.cookie = 1; record.cookie <= FIRST; record.cookie++)
-		conn_open(conns, &fixture->parent, &record, (struct account){0, 0}, 1, &opened);
+		conn_open(conns, &fixture->parent, &record, (struct account){0}, 1, &opened);
 	conn_walk_begin(conns, &walk);
 	for (int i = 0; i < FIRST / 2; i++)
 		met[conn_walk_next(conns, &walk)->cookie]++;
 	for (; record.cookie <= ALL; record.cookie++)
-		conn_open(conns, &fixture->parent, &record, (struct account){0, 0}, 1, &opened);
+		conn_open(conns, &fixture->parent, &record, (struct account){0}, 1, &opened);
 	while ((conn = conn_walk_next(conns, &walk)))
 		met[conn->cookie]++;
 	conn_walk_end(conns, &walk);
@@ -323,7 +323,7 @@ static void each_takes_at_most_224_bytes(void **state)
 
 	for (uint64_t cookie = 1; cookie <= MANY; cookie++) {
 		record.cookie = cookie * 3;
-		conn_open(conns, &fixture->parent, &record, (struct account){0, 0}, 1, &opened);
+		conn_open(conns, &fixture->parent, &record, (struct account){0}, 1, &opened);
 	}
 	assert_int_equal(conns_count(conns), MANY);
 	assert_true(allocated() - before <= MANY * 224);

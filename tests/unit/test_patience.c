@@ -86,7 +86,7 @@ static void then_one_close_in_64_tries_again(void **state)
 	for (unsigned int i = 0; i < 100; i++)
 		one(*state, &about, NEVER, i);
 	for (unsigned int i = 0; i < 10 * PATIENCE_PROBE; i++)
-		waited += one(*state, &about, NEVER, i) > 0;
+		waited += one(*state, &about, NEVER, 1000 * (i + 1)) > 0;
 	assert_int_equal(waited, 10);
 }
 
@@ -98,8 +98,23 @@ static void a_probe_that_succeeds_makes_it_wait_again(void **state)
 	for (unsigned int i = 0; i < 200; i++)
 		one(*state, &about, NEVER, i);
 	for (unsigned int i = 0; i < PATIENCE_PROBE + 100; i++)
-		waited += one(*state, &about, 3, i) > 0;
+		waited += one(*state, &about, 3, 1000 * (i + 1)) > 0;
 	assert_in_range(waited, 100, PATIENCE_PROBE + 100);
+}
+
+/* At 10,000 closes a second, for a minute. */
+static void trials_in_vain_become_rare(void **state)
+{
+	struct patience_case about = server_case(2, 40000);
+	unsigned int waited = 0;
+
+	for (unsigned int i = 0; i < 600000; i++)
+		waited += one(*state, &about, NEVER, i / 10) > 0;
+	assert_in_range(waited, 10, 24);
+	waited = 0;
+	for (unsigned int i = 0; i < 11 * 10000; i++) /* and now it closes first */
+		waited += one(*state, &about, 3, 60000 + i / 10) > 0;
+	assert_in_range(waited, 100, 11 * 10000);
 }
 
 static void a_quick_peer_shortens_the_wait(void **state)
@@ -214,12 +229,16 @@ static void what_shims_are_told(void **state)
 		one(*state, &reader, NEVER, i);
 		one(*state, &closer, 3, i);
 	}
-	assert_int_equal(atomic_load(of_80), HINT_PROMPT_VAIN);
+	assert_int_equal(atomic_load(of_80), HINT_PROMPT_VAIN | HINT_PROMPT_RESTS);
 	assert_int_equal(atomic_load(of_81), HINT_LATE_PAYS);
+	patience_tick(*state, 40);
+	assert_int_equal(atomic_load(of_80), HINT_PROMPT_VAIN | HINT_PROMPT_RESTS);
+	patience_tick(*state, 40 + PATIENCE_REST_MAX_MS);
+	assert_int_equal(atomic_load(of_80), HINT_PROMPT_VAIN);
 	/* A shim's probe is waited for, and one success is enough for more. */
 	reader.probe = true;
 	assert_int_equal(one(*state, &reader, 3, 40), GRACE);
-	assert_int_equal(atomic_load(of_80) & HINT_PROMPT_VAIN, 0);
+	assert_int_equal(atomic_load(of_80) & (HINT_PROMPT_VAIN | HINT_PROMPT_RESTS), 0);
 }
 
 static void a_client_is_keyed_by_the_server(void **state)
@@ -301,6 +320,7 @@ int main(void)
 		TEST(a_peer_that_reads_until_eof_is_not_waited_for),
 		TEST(then_one_close_in_64_tries_again),
 		TEST(a_probe_that_succeeds_makes_it_wait_again),
+		TEST(trials_in_vain_become_rare),
 		TEST(a_quick_peer_shortens_the_wait),
 		TEST(the_odd_slow_one_is_within_the_wait),
 		TEST(the_wait_is_a_few_round_trips_at_least),

@@ -4,6 +4,7 @@
 
 #include "tests/unit/unit.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static struct policy_rule rule_of(const char *options)
@@ -266,6 +267,56 @@ static void warnings_are_counted(void **state)
 	assert_string_not_equal(policy_warning(&rule, 0), policy_warning(&rule, 1));
 }
 
+/* --- share ------------------------------------------------------------------------------------ */
+
+enum { COOKIES = 100000 };
+
+static unsigned int steered_of(const char *options, uint64_t first)
+{
+	struct policy_rule rule = rule_of(options);
+	unsigned int count = 0;
+
+	for (uint64_t cookie = first; cookie < first + COOKIES; cookie++)
+		count += policy_steers(&rule.terms, cookie);
+	return count;
+}
+
+/* Cookies are counted up, in each processor's own stride: whatever they are, the share is right, to
+ * five times the standard deviation of chance. */
+static void share_is_kept(void **state)
+{
+	static const unsigned int shares[] = {1, 5, 25, 50, 99};
+	static const uint64_t firsts[] = {1, 4096, 1u << 31, 1ull << 40};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(shares) / sizeof(shares[0]); i++) {
+		char options[32];
+		long expected = COOKIES / 100 * (long)shares[i];
+
+		snprintf(options, sizeof(options), "share=%u%%", shares[i]);
+		for (size_t j = 0; j < sizeof(firsts) / sizeof(firsts[0]); j++) {
+			long off = (long)steered_of(options, firsts[j]) - expected;
+
+			if (off * off > 25L * expected * (100 - (long)shares[i]) / 100)
+				fail_msg("%s from %llu: off by %ld", options,
+					 (unsigned long long)firsts[j], off);
+		}
+	}
+	assert_int_equal(steered_of("share=0%", 1), 0);
+	assert_int_equal(steered_of("share=100%", 1), COOKIES);
+	assert_int_equal(steered_of("grace=1s", 1), COOKIES);
+}
+
+static void larger_share_keeps(void **state)
+{
+	struct policy_rule small = rule_of("share=5%"), large = rule_of("share=6%");
+
+	(void)state;
+	for (uint64_t cookie = 1; cookie < COOKIES; cookie++)
+		if (policy_steers(&small.terms, cookie))
+			assert_true(policy_steers(&large.terms, cookie));
+}
+
 int main(void)
 {
 	static const struct CMUnitTest fixed[] = {
@@ -277,6 +328,8 @@ int main(void)
 		cmocka_unit_test(problems),
 		cmocka_unit_test(warnings),
 		cmocka_unit_test(warnings_are_counted),
+		cmocka_unit_test(share_is_kept),
+		cmocka_unit_test(larger_share_keeps),
 	};
 	struct CMUnitTest
 		tests[ARRAY_SIZE(fixed) + ARRAY_SIZE(subject_rows) + ARRAY_SIZE(process_rows)];

@@ -399,7 +399,7 @@ static void time_wait_none_is_an_option(void **state)
 	close(pair.client);
 }
 
-/* All but every 64th. */
+/* All but every 64th; where the last trials were in vain, none for a while. */
 static void where_waiting_is_in_vain_it_does_not(void **state)
 {
 	unsigned int handed_over = 0;
@@ -421,6 +421,19 @@ static void where_waiting_is_in_vain_it_does_not(void **state)
 		close(pair.client);
 	}
 	assert_int_equal(handed_over, 2);
+	for (int i = 0; i < WIRE_HINTS; i++)
+		atomic_store(&page->hints[i], HINT_PROMPT_VAIN | HINT_PROMPT_RESTS);
+	for (int i = 0; i < 2 * WIRE_PROBE; i++) {
+		struct pair pair = connected();
+		struct wire_record record;
+		int held;
+
+		close(pair.server);
+		assert_true(receive(channel, &record, sizeof(record), &held));
+		assert_int_equal(record.type, WIRE_CLOSE);
+		assert_int_equal(record.patience, PATIENCE_SPARED);
+		close(pair.client);
+	}
 	say_policy("close-first=peer,grace-learn=no");
 	for (int i = 0; i < 2; i++) {
 		struct pair pair = connected();

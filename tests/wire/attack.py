@@ -385,6 +385,7 @@ def noise(path, number):
         made.magic, made.version, made.type = 0x434c5344, 1, rng.randrange(1, 7)
         made.role, made.state, made.action = rng.randrange(3), rng.randrange(13), rng.randrange(8)
         made.side, made.close_first, made.why = rng.randrange(5), rng.randrange(3), rng.randrange(8)
+        made.control = rng.randrange(2)
         for ep in made.local, made.remote:
             ep.family = rng.choice((0, 10))
         if rng.random() < 0.5:

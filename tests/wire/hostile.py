@@ -40,7 +40,7 @@ class Record(ctypes.Structure):
         ("grace_learn", ctypes.c_uint8), ("peer_time_wait", ctypes.c_uint8),
         ("close_first", ctypes.c_uint8), ("patience", ctypes.c_uint8),
         ("rtt_us", ctypes.c_uint32), ("late", ctypes.c_uint32), ("why", ctypes.c_uint8),
-        ("pad", ctypes.c_uint8 * 3), ("reserved", ctypes.c_uint32)]
+        ("control", ctypes.c_uint8), ("pad", ctypes.c_uint8 * 2), ("reserved", ctypes.c_uint32)]
 
 
 assert ctypes.sizeof(Record) == 112
@@ -207,7 +207,7 @@ def garbage(path, _):
     messages = [b"x", os.urandom(len(good)), os.urandom(5000), good[:-1], good + b"\0",
                 good + b"\0" * 100000, record(0, 1), record(7, 1), record(255, 1), hello(), bytes(endpoint)]
     for member, value in [("version", 2), ("magic", 1), ("role", 9), ("state", 200), ("action", 99),
-                          ("side", 99), ("close_first", 9), ("why", 200)]:
+                          ("side", 99), ("close_first", 9), ("why", 200), ("control", 2)]:
         bad = Record.from_buffer_copy(good)
         setattr(bad, member, value)
         messages.append(bad)

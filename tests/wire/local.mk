@@ -26,6 +26,8 @@ WIRE_TESTS += \
 	tests/wire/test-many-held.sh \
 	tests/wire/test-fork.sh \
 	tests/wire/test-reload.sh \
+	tests/wire/test-share.sh \
+	tests/wire/test-off.sh \
 	tests/wire/test-time-wait-none.sh \
 	tests/wire/test-keys.sh \
 	tests/wire/test-compare.sh \
@@ -61,6 +63,7 @@ WIRE_TESTS += \
 	tests/wire/test-tune-namespaces.sh \
 	tests/wire/test-tune-write.sh \
 	tests/wire/test-service.sh \
+	tests/wire/test-systemd.sh \
 	tests/wire/test-demo.sh \
 	tests/wire/test-close-cost.sh
 
@@ -71,6 +74,7 @@ LONG_TESTS += \
 	tests/wire/test-tune-queues.sh \
 	tests/wire/test-tune-buckets.sh \
 	tests/wire/test-tune-limits.sh \
+	tests/wire/test-share.sh \
 	$(LONG_ONLY)
 # A machine of its own takes a minute to start; test_balance_moves has its short form.
 LONG_ONLY = tests/wire/test-tune-orphans.sh
@@ -104,6 +108,7 @@ WIRE_SANITIZED += \
 	tests/wire/test-keys.sh \
 	tests/wire/test-selectors.sh \
 	tests/wire/test-reload.sh \
+	tests/wire/test-off.sh \
 	tests/wire/test-slow-reader.sh \
 	tests/wire/test-413.sh \
 	tests/wire/test-cork.sh \
@@ -122,8 +127,8 @@ WIRE_SANITIZED += \
 
 EXTRA_DIST += \
 	tests/wire/lib.sh tests/wire/servers.sh tests/wire/clients.sh \
-	tests/wire/conns.awk tests/wire/actor.py tests/wire/client.py tests/wire/ctl.py \
+	tests/wire/conns.awk tests/wire/actor.py tests/wire/client.py tests/wire/ctl.py tests/wire/shapes.py \
 	tests/wire/fetch.mjs tests/wire/load.py tests/wire/pool.py \
 	tests/wire/doctor-lib.sh tests/wire/hold-lib.sh tests/wire/hostile.py tests/wire/hostile-lib.sh tests/wire/attack.py \
-	tests/wire/syn_flood.py tests/wire/tune-lib.sh tests/wire/uml-lib.sh \
+	tests/wire/syn_flood.py tests/wire/systemd-lib.sh tests/wire/tune-lib.sh tests/wire/uml-lib.sh \
 	tests/wire/walk.py tests/wire/watch_rate.py

@@ -72,7 +72,7 @@ for kind in watch peer none 2s; do
 	calls $kind
 	IFS=, read -r calls which < <(added $kind)
 	note "$kind: $calls calls added:$which"
-	at_most $((${allowed[$kind]} * 100 + 10)) "${calls/./}" "$kind: calls added to a hundred connections"
+	at_most $((${allowed[$kind]} * 100 + 30)) "${calls/./}" "$kind: calls added to a hundred connections"
 	stop "nginx${port[$kind]}"
 done
 # Otherwise nothing was measured.
