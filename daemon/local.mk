@@ -41,6 +41,7 @@ libdaemon_la_SOURCES = \
 	daemon/held.c daemon/held.h \
 	daemon/history.c daemon/history.h \
 	daemon/history_file.c daemon/history_file.h \
+	daemon/history_loop.c daemon/history_loop.h \
 	daemon/history_merge.c daemon/history_merge.h \
 	daemon/history_reply.c daemon/history_reply.h \
 	daemon/history_sample.c daemon/history_sample.h \

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include <config.h> /* of configure, not daemon/config.h */
-
 #include "daemon/loop.h"
 
 #include "daemon/caps.h"
@@ -11,7 +9,7 @@
 #include "daemon/deadman.h"
 #include "daemon/doctor_run.h"
 #include "daemon/follow.h"
-#include "daemon/history.h"
+#include "daemon/history_loop.h"
 #include "daemon/kernel.h"
 #include "daemon/limits.h"
 #include "daemon/log.h"
@@ -204,61 +202,6 @@ static bool is_switched_on(const struct loop *loop)
 	return access(path, F_OK) != 0;
 }
 
-/* --- history ---------------------------------------------------------------------------------- */
-
-static struct history_now history_at(const struct loop *loop, uint64_t now_ms)
-{
-	return (struct history_now){
-		.now_ms = now_ms,
-		.wall_ms = history_wall_ms(),
-		.lost = sessions_lost(loop->sessions),
-		.on = page_is_on(loop->page),
-	};
-}
-
-static void take_history(struct loop *loop, uint64_t now_ms)
-{
-	struct history_now now = history_at(loop, now_ms);
-
-	history_take(loop->history, &now);
-}
-
-/* One of somebody's own keeps it for itself. */
-static bool open_history(struct loop *loop)
-{
-	const struct history_parts parts = {.conns = loop->conns, .book = loop->book};
-	struct history_now now = {.now_ms = wire_now_ms(), .wall_ms = history_wall_ms()};
-	char path[WIRE_PATH_MAX + 16];
-
-	path_with(loop, ".history", path, sizeof(path));
-	loop->history = history_new(loop->options->private_pid ? NULL : path, &parts, &now);
-	if (!loop->history)
-		return false;
-	note_set_sink(history_note, loop->history);
-	return true;
-}
-
-static void note_start(const struct loop *loop)
-{
-	struct pulse *pulse = loop->options->pulse;
-	int number = atomic_load(&pulse->signal);
-
-	switch (atomic_load(&pulse->end)) {
-	case PULSE_FIRST:
-		note(NOTE_START, "closesided %s, steering is %s", VERSION,
-		     page_is_on(loop->page) ? "on" : "off");
-		break;
-	case PULSE_STALLED:
-		note(NOTE_KILLED, "the loop had not moved for a second and was killed");
-		break;
-	default:
-		if (number)
-			note(NOTE_KILLED, "the loop was ended by signal %d", number);
-		else
-			note(NOTE_KILLED, "the loop failed");
-	}
-}
-
 /* --- events ----------------------------------------------------------------------------------- */
 
 static void on_stop(evutil_socket_t number, short what, void *arg)
@@ -313,8 +256,7 @@ static void tick(struct loop *loop, uint64_t now_ms)
 	census_tick(conns_census(loop->conns), elapsed);
 	census_tick(conns_unknown(loop->conns), elapsed);
 	procs_tick(conns_procs(loop->conns), elapsed);
-	if (history_is_due(loop->history, now_ms))
-		take_history(loop, now_ms);
+	history_loop_tick(loop, now_ms);
 	loop->events->ticked_ms = now_ms;
 }
 
@@ -459,7 +401,7 @@ static bool make_services(struct loop *loop)
 	if (!loop->custody || !loop->sessions || !loop->control || !follow(loop))
 		return false;
 	loop->tune = tune_new(loop, options->setter_fd);
-	return loop->tune && open_history(loop);
+	return loop->tune && history_loop_begin(loop);
 }
 
 /* The page comes last: with it, shims begin to hand over. */
@@ -497,7 +439,7 @@ static bool start(struct loop *loop)
 	log_notice("serving %s: %u %s from %s%s", loop->options->socket_path,
 		   loop->config->rule_count, loop->config->rule_count == 1 ? "policy" : "policies",
 		   loop->options->config_path, page_is_on(loop->page) ? "" : "; switched off");
-	note_start(loop);
+	history_loop_started(loop);
 	atomic_store(&loop->options->pulse->ready, 1);
 	return true;
 }
@@ -509,9 +451,7 @@ static void stop(struct loop *loop)
 	unsigned int held = custody_count(loop->custody);
 
 	deadman_stop(); /* from here on the guardian counts the time */
-	sessions_catch_up(loop->sessions);
-	note(NOTE_STOP, "%u held sockets are ended", held);
-	take_history(loop, wire_now_ms());
+	history_loop_stop(loop, wire_now_ms());
 	patience_publish(loop->patience, NULL);
 	page_free(loop->page);
 	tune_free(loop->tune);
@@ -520,8 +460,7 @@ static void stop(struct loop *loop)
 	sessions_free(loop->sessions);
 	custody_free(loop->custody);
 	closer_free(loop->closer, CLOSER_PATIENCE_MS);
-	note_set_sink(NULL, NULL);
-	history_free(loop->history);
+	history_loop_end(loop);
 	retire_free(loop->retire);
 	kernel_close(loop->kernel);
 	doctor_watch_free(loop->doctor);

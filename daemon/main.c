@@ -49,6 +49,7 @@
  *       history_sample  one of them
  *       history_file    the file that keeps them, SOCKET.history
  *       history_merge   several made one
+ *       history_loop    when samples are taken, and what the loop says of itself
  *       history_reply   what is answered of it
  *       note      what was done then
  *     control   SOCKET.control: the CLI's
