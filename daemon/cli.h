@@ -38,7 +38,12 @@ enum cli_exit {
 	X(OPT_REMOTE, 0, "remote", "ADDRESS:PORT", "the peer's end")                            \
 	X(OPT_PROGRAM, 0, "program", "PROGRAM", "the program's name or path")                   \
 	X(OPT_USER, 0, "user", "USER", "the effective user, by name or number")                 \
-	X(OPT_UNIT, 0, "unit", "UNIT", "the systemd unit, or a cgroup path")
+	X(OPT_UNIT, 0, "unit", "UNIT", "the systemd unit, or a cgroup path")                    \
+	X(OPT_SINCE, 0, "since", "TIME", "from then on: 2h, 14:30, \"2026-11-22 14:30\"")       \
+	X(OPT_UNTIL, 0, "until", "TIME", "up to then")                                          \
+	X(OPT_STEP, 0, "step", "DURATION", "a row for each so long, from 10s on")               \
+	X(OPT_SPARK, 0, "spark", NULL, "a line for each quantity, drawn over time")             \
+	X(OPT_PROGRAMS, 0, "programs", NULL, "each program by itself")
 
 enum cli_option_index {
 #define X(name, letter, word, argument, text) name,
@@ -79,6 +84,7 @@ int cli_status(struct cli *cli);
 int cli_ps(struct cli *cli);
 int cli_top(struct cli *cli);
 int cli_conns(struct cli *cli);
+int cli_history(struct cli *cli);
 int cli_doctor(struct cli *cli);
 int cli_watch(struct cli *cli);
 int cli_explain(struct cli *cli);

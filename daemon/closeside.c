@@ -18,6 +18,11 @@
  *   cli_top.c          top: the map is in top.h
  *   cli_conns.c        conns
  *   cli_watch.c        watch
+ *   cli_history.c      history
+ *   cli_history_time.c   times as people say them
+ *   cli_history_values.c the numbers in the daemon's rows
+ *   cli_history_table.c  a row for each step of time
+ *   cli_history_spark.c  a line for each quantity
  *   cli_filter.c         the filter of both, and where it is wrong
  *   cli_doctor.c       doctor
  *   cli_tune.c         tune show, apply, ignore, resume, revert
@@ -55,6 +60,13 @@ static const struct cli_command commands[] = {
 	 cli_conns},
 	{"watch", "[-f plain|jsonl] [FILTER]", "a line for each change of a connection's state", 0,
 	 -1, OPT(OPT_FORMAT), cli_watch},
+	{"history",
+	 "[--since TIME] [--until TIME] [--step DURATION] [--spark | --programs] [-f FORMAT] "
+	 "[PROGRAM]",
+	 "what was in the last 24 hours: states, opens and closes", 0, 1,
+	 OPT(OPT_SINCE) | OPT(OPT_UNTIL) | OPT(OPT_STEP) | OPT(OPT_SPARK) | OPT(OPT_PROGRAMS) |
+		 OPT(OPT_FORMAT),
+	 cli_history},
 	{"doctor", "[-f FORMAT]", "what is wrong, since when, and what to paste against it", 0, 0,
 	 OPT(OPT_FORMAT), cli_doctor},
 	{"explain", "[-f FORMAT] [WORD...]",

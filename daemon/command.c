@@ -4,6 +4,7 @@
 #include "daemon/control.h"
 #include "daemon/doctor_run.h"
 #include "daemon/filter_conn.h"
+#include "daemon/history_reply.h"
 #include "daemon/limits.h"
 #include "daemon/loop.h"
 #include "daemon/reply.h"
@@ -264,6 +265,7 @@ static const struct command {
 	{"doctor", false, cmd_doctor},
 	{"policies", false, cmd_policies},
 	{"report", false, cmd_report},
+	{"history", false, history_begin},
 	{"reload", true, cmd_reload},
 	{"on", true, cmd_on},
 	{"off", true, cmd_off},

@@ -39,6 +39,12 @@ libdaemon_la_SOURCES = \
 	daemon/gather_rows.c daemon/gather_rows.h \
 	daemon/guardian.c daemon/guardian.h \
 	daemon/held.c daemon/held.h \
+	daemon/history.c daemon/history.h \
+	daemon/history_file.c daemon/history_file.h \
+	daemon/history_loop.c daemon/history_loop.h \
+	daemon/history_merge.c daemon/history_merge.h \
+	daemon/history_reply.c daemon/history_reply.h \
+	daemon/history_sample.c daemon/history_sample.h \
 	daemon/ignored.c daemon/ignored.h \
 	daemon/inbox.c daemon/inbox.h \
 	daemon/journal.c daemon/journal.h \
@@ -49,6 +55,7 @@ libdaemon_la_SOURCES = \
 	daemon/log.c daemon/log.h \
 	daemon/loop.c daemon/loop.h \
 	daemon/netns.c daemon/netns.h \
+	daemon/note.c daemon/note.h \
 	daemon/notify.c daemon/notify.h \
 	daemon/opener.c daemon/opener.h \
 	daemon/page.c daemon/page.h \
@@ -118,6 +125,11 @@ libcli_la_SOURCES = \
 	daemon/cli_explain.c \
 	daemon/cli_filter.c daemon/cli_filter.h \
 	daemon/cli_grid.c daemon/cli_grid.h \
+	daemon/cli_history.c daemon/cli_history.h \
+	daemon/cli_history_spark.c \
+	daemon/cli_history_table.c \
+	daemon/cli_history_time.c \
+	daemon/cli_history_values.c \
 	daemon/cli_options.c \
 	daemon/cli_output.c daemon/cli_output.h \
 	daemon/cli_page.c daemon/cli_page.h \

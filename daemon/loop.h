@@ -48,6 +48,7 @@ struct loop {
 	struct vitals *vitals;
 	struct doctor_watch *doctor;
 	struct tune *tune;
+	struct history *history;
 	unsigned int watchers; /* clients of the control socket that watch */
 	struct loop_events *events;
 	uint64_t started_ms;

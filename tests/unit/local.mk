@@ -19,6 +19,9 @@ UNIT_TESTS += \
 	tests/unit/test_forks \
 	tests/unit/test_glob \
 	tests/unit/test_grid \
+	tests/unit/test_history \
+	tests/unit/test_history_file \
+	tests/unit/test_history_time \
 	tests/unit/test_holders \
 	tests/unit/test_journal \
 	tests/unit/test_parse \
@@ -49,6 +52,10 @@ UNIT_TESTS += \
 endif
 
 check_PROGRAMS += $(UNIT_TESTS)
+
+HISTORY_WORLD = tests/unit/history_world.c tests/unit/history_world.h
+tests_unit_test_history_SOURCES = tests/unit/test_history.c $(HISTORY_WORLD)
+tests_unit_test_history_file_SOURCES = tests/unit/test_history_file.c $(HISTORY_WORLD)
 
 SETTER_WORLD = tests/unit/setter_world.c tests/unit/setter_world.h
 

@@ -54,6 +54,7 @@ WIRE_TESTS += \
 	tests/wire/test-ring.sh \
 	tests/wire/test-guesses.sh \
 	tests/wire/test-pairs.sh \
+	tests/wire/test-history.sh \
 	tests/wire/test-report.sh \
 	tests/wire/test-missed.sh \
 	tests/wire/test-ps.sh \
@@ -120,6 +121,7 @@ WIRE_SANITIZED += \
 	tests/wire/test-ring.sh \
 	tests/wire/test-guesses.sh \
 	tests/wire/test-pairs.sh \
+	tests/wire/test-history.sh \
 	tests/wire/test-report.sh \
 	tests/wire/test-filter.sh \
 	tests/wire/test-ps.sh \
