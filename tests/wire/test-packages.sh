@@ -62,9 +62,9 @@ systemd_boot "$top_srcdir" "$top_builddir" "$dir/debs" || {
 	not_ok "systemd boots"
 	finish
 }
-# What has our name, of the files that dpkg can change.
+# What has our name where dpkg, systemd and the daemon put files.
 found() {
-	systemd_in find / -xdev -name '*closeside*' -not -name 'closeside-test*' | sort
+	systemd_in find /etc /usr /var -xdev -name '*closeside*' -not -name 'closeside-test*' | sort
 }
 found >"$dir/found.before"
 rm -f "$systemd_root/usr/sbin/policy-rc.d" # there, where nothing is to be started
