@@ -1,6 +1,7 @@
 # Real programs in network namespaces of their own; a few of them run at a time. C programs
 # that they need go to check_PROGRAMS, files that they read to EXTRA_DIST. The longest come first.
 WIRE_TESTS += \
+	tests/wire/test-packages.sh \
 	tests/wire/test-pool.sh \
 	tests/wire/test-tune-ports.sh \
 	tests/wire/test-tune-buckets.sh \
@@ -75,6 +76,7 @@ LONG_TESTS += \
 	tests/wire/test-tune-buckets.sh \
 	tests/wire/test-tune-limits.sh \
 	tests/wire/test-share.sh \
+	tests/wire/test-packages.sh \
 	$(LONG_ONLY)
 # A machine of its own takes a minute to start; test_balance_moves has its short form.
 LONG_ONLY = tests/wire/test-tune-orphans.sh
