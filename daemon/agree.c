@@ -37,10 +37,10 @@ static bool is_same(enum close_side claim, enum flow_first wire)
 	       (claim == SIDE_RESET && wire == FLOW_RESET);
 }
 
-/* Not long before `then`. */
-static bool shortly_before(uint64_t when, uint64_t then)
+/* About the same moment: the daemon's clock is a coarse one. */
+static bool is_near(uint64_t when, uint64_t then)
 {
-	return when && when <= then && then - when < RACE_NS;
+	return when && when < then + RACE_NS && then < when + RACE_NS;
 }
 
 /* The peer's FIN was the first on the wire, we say that it was ours. */
@@ -51,8 +51,8 @@ static enum agree_result explain_peer_first(const struct agree_case *about)
 
 	if (about->unacked)
 		return AGREE_QUEUED;
-	if (shortly_before(peer->fin_ns, flow_ended_ns(about->flow, about->us)) ||
-	    (!us->fin && !us->rst && shortly_before(peer->fin_ns, about->claimed_ns)))
+	if (is_near(peer->fin_ns, flow_ended_ns(about->flow, about->us)) ||
+	    (!us->fin && !us->rst && is_near(peer->fin_ns, about->claimed_ns)))
 		return AGREE_RACED;
 	return AGREE_UNEXPLAINED;
 }
@@ -65,8 +65,7 @@ static enum agree_result explain_reset(const struct agree_case *about)
 
 	if (us->rst && !(peer->rst && peer->rst_nth < us->rst_nth))
 		return AGREE_UNREAD;
-	return shortly_before(peer->rst_ns, about->claimed_ns) ? AGREE_PEER_RESET
-							       : AGREE_UNEXPLAINED;
+	return is_near(peer->rst_ns, about->claimed_ns) ? AGREE_PEER_RESET : AGREE_UNEXPLAINED;
 }
 
 static enum agree_result explain(const struct agree_case *about, enum flow_first wire)
@@ -79,6 +78,9 @@ static enum agree_result explain(const struct agree_case *about, enum flow_first
 		return explain_peer_first(about);
 	if (wire == FLOW_RESET && (about->claim == SIDE_US || about->claim == SIDE_PEER))
 		return explain_reset(about);
+	if (about->claim == SIDE_RESET && wire == FLOW_PEER && !peer->rst &&
+	    is_near(peer->fin_ns, flow_ended_ns(about->flow, about->us)))
+		return AGREE_RACED; /* it would have been RST, and still was */
 	if (about->claim == SIDE_RESET && peer->rst)
 		return AGREE_FIN_RST;
 	return AGREE_UNEXPLAINED;
