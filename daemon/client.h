@@ -17,6 +17,7 @@
 struct bufferevent;
 struct control;
 struct loop;
+struct verdicts;
 
 struct client {
 	struct control *control;
@@ -33,6 +34,8 @@ struct client {
 	struct conn_walk walk;
 	struct proc_walk procs;
 	void *work; /* a command's own */
+	void (*answer)(struct client *client, const struct verdicts *verdicts);
+	unsigned int format; /* of `metrics` */
 	bool watching;
 	uint64_t lost; /* transitions, since it was told */
 	struct client *prev, *next;

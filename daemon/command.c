@@ -6,6 +6,7 @@
 #include "daemon/filter_conn.h"
 #include "daemon/limits.h"
 #include "daemon/loop.h"
+#include "daemon/metrics.h"
 #include "daemon/reply.h"
 #include "daemon/session.h"
 #include "daemon/tally.h"
@@ -264,6 +265,7 @@ static const struct command {
 	{"doctor", false, cmd_doctor},
 	{"policies", false, cmd_policies},
 	{"report", false, cmd_report},
+	{"metrics", false, metrics_begin},
 	{"reload", true, cmd_reload},
 	{"on", true, cmd_on},
 	{"off", true, cmd_off},

@@ -45,6 +45,12 @@
  *       vitals          the latter over time
  *       cuts            closes that cut an answer short
  *       descriptors     how many a process has
+ *     faults    what it finds, kept for who asks again and again
+ *     metrics   for Prometheus and Zabbix, from what is counted anyway
+ *       metrics_text  the table of families, and their text
+ *       metrics_http  the listener
+ *       group           counts by unit and by program
+ *       ranking         which of them are told of by name
  *     control   SOCKET.control: the CLI's
  *       command   its requests
  *       reply     its rows
