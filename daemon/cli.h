@@ -57,7 +57,14 @@ enum cli_option_index {
 
 #define OPT(name) (1u << (name))
 
-enum cli_format { FORMAT_PLAIN, FORMAT_JSON, FORMAT_JSONL };
+enum cli_format {
+	FORMAT_PLAIN,
+	FORMAT_JSON,
+	FORMAT_JSONL,
+	FORMAT_PROMETHEUS, /* these: of `status` only */
+	FORMAT_OPENMETRICS,
+	FORMAT_ZABBIX,
+};
 
 struct cli {
 	const struct cli_command *command;

@@ -62,7 +62,8 @@ static const struct cli_command commands[] = {
 	 OPT(OPT_POLICY) | OPT(OPT_OPTION) | OPT(OPT_REPORT) | OPT(OPT_VERIFY) | OPT(OPT_VERDICTS) |
 		 OPT(OPT_LADDER) | OPT(OPT_CONFIG),
 	 cli_run},
-	{"status", "[-f FORMAT]", "what the daemon does now", 0, 0, OPT(OPT_FORMAT), cli_status},
+	{"status", "[-f plain|json|jsonl|prometheus|openmetrics|zabbix]",
+	 "what the daemon does now", 0, 0, OPT(OPT_FORMAT), cli_status},
 	{"ps", "[-f FORMAT] [PID | PROGRAM]", "the processes, and their connections by state", 0, 1,
 	 OPT(OPT_FORMAT), cli_ps},
 	{"top", "[-d SECONDS] [-n COUNT]", "the same, live, on the whole screen", 0, 0,

@@ -32,11 +32,13 @@ libdaemon_la_SOURCES = \
 	daemon/doctor_run.c daemon/doctor_run.h \
 	daemon/doctor_words.c daemon/doctor_words.h \
 	daemon/ending.c daemon/ending.h \
+	daemon/faults.c daemon/faults.h \
 	daemon/follow.c daemon/follow.h \
 	daemon/filter_conn.c daemon/filter_conn.h \
 	daemon/freed.c daemon/freed.h \
 	daemon/gather.c daemon/gather.h \
 	daemon/gather_rows.c daemon/gather_rows.h \
+	daemon/group.c daemon/group.h \
 	daemon/guardian.c daemon/guardian.h \
 	daemon/held.c daemon/held.h \
 	daemon/history.c daemon/history.h \
@@ -54,6 +56,10 @@ libdaemon_la_SOURCES = \
 	daemon/listen.c daemon/listen.h \
 	daemon/log.c daemon/log.h \
 	daemon/loop.c daemon/loop.h \
+	daemon/metrics.c daemon/metrics.h daemon/metrics_state.h \
+	daemon/metrics_command.c \
+	daemon/metrics_http.c daemon/metrics_http.h \
+	daemon/metrics_text.c daemon/metrics_text.h \
 	daemon/netns.c daemon/netns.h \
 	daemon/note.c daemon/note.h \
 	daemon/notify.c daemon/notify.h \
@@ -64,6 +70,7 @@ libdaemon_la_SOURCES = \
 	daemon/proc.c daemon/proc.h \
 	daemon/process.c daemon/process.h \
 	daemon/pulse.h \
+	daemon/ranking.c daemon/ranking.h \
 	daemon/record.c daemon/record.h \
 	daemon/relisten.c daemon/relisten.h \
 	daemon/reply.c daemon/reply.h \
@@ -103,6 +110,7 @@ libdaemon_la_LIBADD = libcli.la libconfig.la libcommon.la \
 libconfig_la_SOURCES = \
 	daemon/config.c daemon/config.h \
 	daemon/config_error.c daemon/config_load.h \
+	daemon/config_metrics.c \
 	daemon/config_say.c \
 	daemon/config_scan.c daemon/config_scan.h \
 	daemon/config_tune.c \
