@@ -9,7 +9,8 @@
 enum cli_exit {
 	CLI_FINE = 0,
 	CLI_FINDING = 1, /* `policy check`, `doctor`, `tune show`: something is wrong; `ps`: no such
-			    process; `tune apply`...: not done, or not all */
+			    process; `tune apply`...: not done, or not all;
+			    `enable`, `disable`: refused */
 	CLI_USAGE = 2,
 	CLI_NO_DAEMON = 3,
 	CLI_FAILED = 4,
@@ -38,7 +39,9 @@ enum cli_exit {
 	X(OPT_REMOTE, 0, "remote", "ADDRESS:PORT", "the peer's end")                            \
 	X(OPT_PROGRAM, 0, "program", "PROGRAM", "the program's name or path")                   \
 	X(OPT_USER, 0, "user", "USER", "the effective user, by name or number")                 \
-	X(OPT_UNIT, 0, "unit", "UNIT", "the systemd unit, or a cgroup path")
+	X(OPT_UNIT, 0, "unit", "UNIT", "the systemd unit, or a cgroup path")                    \
+	X(OPT_RUNTIME, 0, "runtime", NULL, "only until the next boot")                          \
+	X(OPT_FORCE, 0, "force", NULL, "also where it cannot work, or was edited by hand")
 
 enum cli_option_index {
 #define X(name, letter, word, argument, text) name,
@@ -83,6 +86,8 @@ int cli_doctor(struct cli *cli);
 int cli_watch(struct cli *cli);
 int cli_explain(struct cli *cli);
 int cli_completion(struct cli *cli);
+int cli_enable(struct cli *cli);
+int cli_disable(struct cli *cli);
 int cli_on(struct cli *cli);
 int cli_off(struct cli *cli);
 int cli_policy_list(struct cli *cli);

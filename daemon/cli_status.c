@@ -2,6 +2,7 @@
 /* status, on, off: what the daemon says of itself. */
 #include "daemon/cli_color.h"
 #include "daemon/cli_control.h"
+#include "daemon/cli_enabled.h"
 #include "daemon/cli_table.h"
 
 #include <stdio.h>
@@ -94,12 +95,14 @@ static void print_status(const json_t *row)
 	printf("  %-12s %" JSON_INTEGER_FORMAT " records lost, %" JSON_INTEGER_FORMAT
 	       " not understood\n",
 	       "messages", number_at(row, "lost"), number_at(row, "bad_messages"));
+	enabled_print(json_object_get(row, "enabled"));
 }
 
 static void on_status(void *arg, json_t *row)
 {
 	const struct cli *cli = arg;
 
+	json_object_set_new(row, "enabled", enabled_json());
 	if (cli->format == FORMAT_PLAIN) {
 		print_status(row);
 		return;

@@ -115,6 +115,10 @@ libcli_la_SOURCES = \
 	daemon/cli_conns.c daemon/cli_conns.h \
 	daemon/cli_control.c daemon/cli_control.h \
 	daemon/cli_doctor.c \
+	daemon/cli_dropin.c daemon/cli_dropin.h \
+	daemon/cli_enable.c \
+	daemon/cli_enable_plan.c daemon/cli_enable_plan.h \
+	daemon/cli_enabled.c daemon/cli_enabled.h \
 	daemon/cli_explain.c \
 	daemon/cli_filter.c daemon/cli_filter.h \
 	daemon/cli_grid.c daemon/cli_grid.h \
@@ -136,7 +140,13 @@ libcli_la_SOURCES = \
 	daemon/cli_tune.c daemon/cli_tune.h \
 	daemon/cli_tune_sheet.c \
 	daemon/cli_tune_words.c \
+	daemon/cli_unit.c daemon/cli_unit.h \
+	daemon/cli_unit_check.c daemon/cli_unit_check.h \
+	daemon/cli_unit_name.c \
+	daemon/cli_unit_sandbox.c \
+	daemon/cli_unit_words.c \
 	daemon/cli_watch.c \
+	daemon/enabled.c daemon/enabled.h \
 	daemon/explain.c daemon/explain.h \
 	daemon/explain_table.c \
 	daemon/filter.c daemon/filter.h \
