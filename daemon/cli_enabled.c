@@ -26,7 +26,7 @@ json_t *enabled_json(void)
 	while (enabled && enabled_look(enabled, 1000))
 		;
 	for (unsigned int i = 0; enabled && i < enabled_count(enabled); i++) {
-		const struct enabled_unit *unit = enabled_at(enabled, i);
+		const struct enabled_unit *unit = &enabled_units(enabled)[i];
 
 		json_array_append_new(list, json_pack("{s:s, s:s, s:i, s:i}", "unit", unit->unit,
 						      "verdict", verdicts[enabled_judge(unit)].word,

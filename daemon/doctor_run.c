@@ -4,6 +4,7 @@
 #include "daemon/client.h"
 #include "daemon/descriptors.h"
 #include "daemon/doctor.h"
+#include "daemon/enabled.h"
 #include "daemon/gather.h"
 #include "daemon/loop.h"
 #include "daemon/sysctl.h"
@@ -33,6 +34,7 @@ struct doctor_watch {
 /* One round, for one client. */
 struct round {
 	struct gather *gather;
+	struct enabled *enabled; /* units; NULL until they are asked about */
 	struct conn_walk walk;
 	struct proc_walk procs;
 	bool (*step)(struct client *client, struct round *round); /* true: once more */
@@ -185,6 +187,7 @@ static void leave(struct client *client)
 	if (round->walking_procs)
 		proc_walk_end(conns_procs(loop->conns), &round->procs);
 	gather_free(round->gather);
+	enabled_free(round->enabled);
 	free(round);
 	client->work = NULL;
 	client->leave = NULL;
@@ -196,8 +199,9 @@ static bool add_listener(const struct vitals_listener *listener, void *arg)
 	return true;
 }
 
-static void judge(const struct loop *loop, struct gather *gather, struct verdicts *verdicts)
+static void judge(const struct loop *loop, const struct round *round, struct verdicts *verdicts)
 {
+	struct gather *gather = round->gather;
 	const struct vitals *vitals = loop->doctor->vitals;
 	const struct gather_parts *parts = gather_parts(gather);
 	struct doctor_thresholds thresholds = doctor_usual;
@@ -207,6 +211,10 @@ static void judge(const struct loop *loop, struct gather *gather, struct verdict
 		.socket_path = strcmp(socket, WIRE_SOCKET_DEFAULT) ? socket : "",
 	};
 
+	if (round->enabled) {
+		facts.units = enabled_units(round->enabled);
+		facts.unit_count = enabled_count(round->enabled);
+	}
 	thresholds.patience_ms = parts->patience_ms;
 	take_counters(&facts, vitals, parts);
 	take_settings(&facts, loop->doctor, parts->now_ms);
@@ -222,7 +230,7 @@ static bool step_answer(struct client *client, struct round *round)
 	struct verdicts *verdicts = calloc(1, sizeof(*verdicts));
 
 	if (verdicts)
-		judge(client->loop, round->gather, verdicts);
+		judge(client->loop, round, verdicts);
 	leave(client);
 	for (unsigned int i = 0; verdicts && i < verdicts->count; i++)
 		client_send(client, reply_verdict(&verdicts->verdict[i]));
@@ -231,11 +239,22 @@ static bool step_answer(struct client *client, struct round *round)
 	return false;
 }
 
+/* Those that are enabled, which are mostly none. */
+static bool step_units(struct client *client, struct round *round)
+{
+	(void)client;
+	if (!round->enabled)
+		round->enabled = enabled_new();
+	if (!round->enabled || !enabled_look(round->enabled, PROCESSES_AT_ONCE))
+		round->step = step_answer;
+	return true;
+}
+
 static bool step_look(struct client *client, struct round *round)
 {
 	(void)client;
 	if (!gather_look(round->gather, PROCESSES_AT_ONCE))
-		round->step = step_answer;
+		round->step = step_units;
 	return true;
 }
 

@@ -27,6 +27,14 @@ struct enabled {
 	unsigned int groups;	      /* looked at */
 };
 
+static uint64_t wall_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 /* --- drop-ins ------------------------------------------------------------------------------------
  */
 
@@ -43,6 +51,7 @@ static void add_unit(struct enabled *enabled, const char *name, size_t len, uint
 	memset(unit, 0, sizeof(*unit));
 	memcpy(unit->unit, name, len);
 	unit->since_ms = since_ms;
+	unit->enabled_ms = wall_ms() > since_ms ? wall_ms() - since_ms : 0;
 	enabled->count++;
 }
 
@@ -214,14 +223,6 @@ static int64_t age_of(pid_t pid)
 	       (int64_t)(ticks * 1000 / (unsigned long long)sysconf(_SC_CLK_TCK));
 }
 
-static uint64_t wall_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static void look_at(struct enabled_unit *unit, pid_t pid)
 {
 	int has = has_shim(pid);
@@ -265,9 +266,9 @@ unsigned int enabled_count(const struct enabled *enabled)
 	return enabled->count;
 }
 
-const struct enabled_unit *enabled_at(const struct enabled *enabled, unsigned int i)
+const struct enabled_unit *enabled_units(const struct enabled *enabled)
 {
-	return &enabled->unit[i];
+	return enabled->unit;
 }
 
 enum enabled_verdict enabled_judge(const struct enabled_unit *unit)

@@ -20,6 +20,7 @@ enum { ENABLED_UNITS_MAX = 64, ENABLED_PIDS_MAX = 8192 };
 
 struct enabled_unit {
 	char unit[256];
+	uint64_t enabled_ms;	 /* for so long */
 	uint64_t since_ms;	 /* wall clock: when its drop-in was written */
 	uint32_t processes;	 /* that are there now, and could be looked at */
 	uint32_t loaded;	 /* that have the shim */
@@ -46,7 +47,8 @@ void enabled_free(struct enabled *enabled);
 bool enabled_look(struct enabled *enabled, unsigned int max);
 
 unsigned int enabled_count(const struct enabled *enabled);
-const struct enabled_unit *enabled_at(const struct enabled *enabled, unsigned int i);
+/* An array of them. */
+const struct enabled_unit *enabled_units(const struct enabled *enabled);
 enum enabled_verdict enabled_judge(const struct enabled_unit *unit);
 
 /* Of one unit, enabled or not any more: all looked at. False: out of memory. */

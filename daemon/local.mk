@@ -30,6 +30,7 @@ libdaemon_la_SOURCES = \
 	daemon/doctor_limits.c \
 	daemon/doctor_queues.c \
 	daemon/doctor_run.c daemon/doctor_run.h \
+	daemon/doctor_units.c \
 	daemon/doctor_words.c daemon/doctor_words.h \
 	daemon/ending.c daemon/ending.h \
 	daemon/follow.c daemon/follow.h \
