@@ -61,7 +61,7 @@ bool quote_for_env_file(const char *text, char *out, size_t size);
 bool preload_has(const char *list, const char *library);
 /* The library before what is there, unless it is among it. False: no room. */
 bool preload_add(const char *list, const char *library, char *out, size_t size);
-/* What is there without it. */
+/* What is there without it, by this very path. */
 void preload_drop(const char *list, const char *library, char *out, size_t size);
 
 #endif

@@ -241,7 +241,7 @@ void preload_drop(const char *list, const char *library, char *out, size_t size)
 	for (const char *p = list; *p;) {
 		size_t before = strspn(p, separators), len = strcspn(p + before, separators);
 
-		if (!is_entry(p + before, len, library))
+		if (strncmp(p + before, library, len) != 0 || library[len])
 			for (size_t i = sink.len ? 0 : before; i < before + len; i++)
 				put(&sink, p[i]);
 		p += before + len;
