@@ -30,6 +30,7 @@ libdaemon_la_SOURCES = \
 	daemon/doctor_limits.c \
 	daemon/doctor_queues.c \
 	daemon/doctor_run.c daemon/doctor_run.h \
+	daemon/doctor_units.c \
 	daemon/doctor_words.c daemon/doctor_words.h \
 	daemon/ending.c daemon/ending.h \
 	daemon/faults.c daemon/faults.h \
@@ -130,6 +131,10 @@ libcli_la_SOURCES = \
 	daemon/cli_conns.c daemon/cli_conns.h \
 	daemon/cli_control.c daemon/cli_control.h \
 	daemon/cli_doctor.c \
+	daemon/cli_dropin.c daemon/cli_dropin.h \
+	daemon/cli_enable.c \
+	daemon/cli_enable_plan.c daemon/cli_enable_plan.h \
+	daemon/cli_enabled.c daemon/cli_enabled.h \
 	daemon/cli_explain.c \
 	daemon/cli_filter.c daemon/cli_filter.h \
 	daemon/cli_grid.c daemon/cli_grid.h \
@@ -163,7 +168,13 @@ libcli_la_SOURCES = \
 	daemon/flow.c daemon/flow.h \
 	daemon/ladder.c daemon/ladder.h \
 	daemon/segment.c daemon/segment.h \
+	daemon/cli_unit.c daemon/cli_unit.h \
+	daemon/cli_unit_check.c daemon/cli_unit_check.h \
+	daemon/cli_unit_name.c \
+	daemon/cli_unit_sandbox.c \
+	daemon/cli_unit_words.c \
 	daemon/cli_watch.c \
+	daemon/enabled.c daemon/enabled.h \
 	daemon/explain.c daemon/explain.h \
 	daemon/explain_table.c \
 	daemon/filter.c daemon/filter.h \
