@@ -151,7 +151,6 @@ END
 unit apart <<-END
 	ExecStart=$server 8005 line text:bye close
 	PrivateNetwork=yes
-	PrivateUsers=yes
 	PrivateTmp=yes
 	PrivateMounts=yes
 	ProtectHome=yes
