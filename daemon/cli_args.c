@@ -14,13 +14,19 @@ const struct option_row option_rows[OPT_COUNT] = {
 #undef X
 };
 
+bool option_is_tied(const struct option_row *row)
+{
+	return row->argument && row->argument[0] == '[';
+}
+
 void option_print(FILE *out, const struct option_row *row)
 {
 	char left[64];
 
 	snprintf(left, sizeof(left), "%s%c%s--%s%s%s", row->letter ? "-" : " ",
 		 row->letter ? row->letter : ' ', row->letter ? ", " : "  ", row->word,
-		 row->argument ? " " : "", row->argument ? row->argument : "");
+		 row->argument && !option_is_tied(row) ? " " : "",
+		 row->argument ? row->argument : "");
 	fprintf(out, "  %-28s %s\n", left, row->text);
 }
 
@@ -54,8 +60,11 @@ static void build_getopt(unsigned int mask, bool stops, char *letters, struct op
 
 		if (!(mask & OPT(i)))
 			continue;
-		*words++ = (struct option){
-			row->word, row->argument ? required_argument : no_argument, NULL, 256 + i};
+		*words++ = (struct option){row->word,
+					   option_is_tied(row) ? optional_argument
+					   : row->argument     ? required_argument
+							       : no_argument,
+					   NULL, 256 + i};
 		if (row->letter)
 			*p++ = (char)row->letter;
 		if (row->letter && row->argument)
@@ -137,16 +146,19 @@ bool options_parse(struct cli *cli, unsigned int mask, int argc, char **argv)
 
 bool options_take_format(struct cli *cli)
 {
-	static const char *const words[] = {"plain", "json", "jsonl"};
+	static const char *const words[] = {"plain",	  "json",	 "jsonl",
+					    "prometheus", "openmetrics", "zabbix"};
+	bool status = cli->command && cli->command->run == cli_status;
 
 	if (!cli->value[OPT_FORMAT])
 		return true;
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < (status ? 6 : 3); i++)
 		if (!strcmp(words[i], cli->value[OPT_FORMAT])) {
 			cli->format = (enum cli_format)i;
 			return true;
 		}
-	cli_fail(CLI_USAGE, "-f %s: expected plain, json or jsonl", cli->value[OPT_FORMAT]);
+	cli_fail(CLI_USAGE, "-f %s: expected plain, json%s", cli->value[OPT_FORMAT],
+		 status ? ", jsonl, prometheus, openmetrics or zabbix" : " or jsonl");
 	return false;
 }
 

@@ -8,6 +8,7 @@
 #include "daemon/filter.h"
 #include "daemon/follow.h"
 #include "daemon/proc.h"
+#include "daemon/tally.h"
 
 #include <jansson.h>
 
@@ -17,6 +18,7 @@
 struct bufferevent;
 struct control;
 struct loop;
+struct verdicts;
 
 struct client {
 	struct control *control;
@@ -33,8 +35,11 @@ struct client {
 	struct conn_walk walk;
 	struct proc_walk procs;
 	void *work; /* a command's own */
+	void (*answer)(struct client *client, const struct verdicts *verdicts);
+	unsigned int format; /* of `metrics` */
 	bool watching;
-	uint64_t lost; /* transitions, since it was told */
+	char tag[BOOK_TAG_MAX]; /* of those to be watched; "": all */
+	uint64_t lost;		/* transitions, since it was told */
 	struct client *prev, *next;
 };
 

@@ -19,6 +19,10 @@ UNIT_TESTS += \
 	tests/unit/test_forks \
 	tests/unit/test_glob \
 	tests/unit/test_grid \
+	tests/unit/test_history \
+	tests/unit/test_history_file \
+	tests/unit/test_history_reply \
+	tests/unit/test_history_time \
 	tests/unit/test_holders \
 	tests/unit/test_journal \
 	tests/unit/test_parse \
@@ -51,6 +55,10 @@ endif
 
 check_PROGRAMS += $(UNIT_TESTS)
 
+HISTORY_WORLD = tests/unit/history_world.c tests/unit/history_world.h
+tests_unit_test_history_SOURCES = tests/unit/test_history.c $(HISTORY_WORLD)
+tests_unit_test_history_file_SOURCES = tests/unit/test_history_file.c $(HISTORY_WORLD)
+
 SETTER_WORLD = tests/unit/setter_world.c tests/unit/setter_world.h
 
 # The shim's tables are linked in: in a preloaded library no sanitizer sees the threads.
@@ -74,6 +82,10 @@ EXTRA_DIST += tests/unit/unit.h tests/unit/unit_netns.h
 
 # Programs without an LDADD of their own, that is the unit tests, are linked with:
 LDADD = libdaemon.la libcommon.la $(CMOCKA_LIBS)
+
+tests_unit_test_history_reply_SOURCES = tests/unit/test_history_reply.c $(HISTORY_WORLD)
+tests_unit_test_history_reply_CPPFLAGS = $(libdaemon_la_CPPFLAGS)
+tests_unit_test_history_reply_LDADD = $(LDADD) $(EVENT_LIBS) $(JANSSON_LIBS)
 
 tests_unit_test_survey_CPPFLAGS = $(AM_CPPFLAGS) $(EVENT_CFLAGS)
 tests_unit_test_survey_LDADD = $(LDADD) $(EVENT_LIBS) -lpthread

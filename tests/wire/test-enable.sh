@@ -198,9 +198,11 @@ has_session() {
 	[ "$(closeside_in ps -f json | jq --arg u "$1" '[.ps[] | select(.shim and .unit == $u)] | length')" -ge 1 ]
 }
 check "apart, in a network namespace of its own: it speaks with the daemon" wait_for 20 has_session apart.service
+port=8002
 for name in by-unit by-file; do
 	run_in 0 "disable $name" disable $name
-	begin $name $([ $name = by-unit ] && echo 8002 || echo 8003)
+	begin $name $port
+	port=$((port + 1))
 	check "$name: without ours, with its own" systemd_in sh -c '! grep -q libcloseside "$1" && grep -q "$2" "$1"' - \
 		"/proc/$(main_pid $name)/maps" "$(basename "$own")"
 done
