@@ -796,7 +796,8 @@ static void enabled_units_have_a_remedy(void **state)
 			       "enabled");
 	unit.before = 0; /* started since, and without it */
 	verdict = only(&scene);
-	assert_remedy(verdict, "closeside enable nginx.service");
+	assert_remedy(verdict, "closeside enable nginx.service # says what keeps the shim out, if "
+			       "that can be told");
 	assert_remedy(verdict, "# or leave it without: closeside disable nginx.service");
 	unit = enabled[1];
 	verdict = only(&scene);

@@ -115,12 +115,18 @@ begin nginx 80
 check "restarted: it has the shim" wait_for 20 is_in_status nginx.service fine
 is "" "$(in_doctor nginx.service)" "and the doctor has nothing against it"
 start b visitor bash -c 'exec 3<>"/dev/tcp/$1/80"; printf "GET / HTTP/1.0\r\n\r\n" >&3; exec cat <&3' - "$A4"
-# Of the shim's own records: a connection that it opened, and closed.
-shim_serves() {
-	[ "$(closeside_in ps -f json nginx |
-		jq '[.ps[] | select(.shim and .unit == "nginx.service").closes[]] | add')" -ge 1 ]
+nginx_holds() { # HOW-MANY
+	[ "$(closeside_in status -f json | jq .custody.held)" = "$1" ]
 }
-check "its connection is recorded" wait_for 20 shim_serves
+# It reads until the end of file, which closeside withholds while it waits for the peer's FIN.
+check "its connection is steered" wait_for 20 nginx_holds 1
+shim_serves() {
+	[ "$(closeside_in conns -f json 'sport = :80' |
+		jq '[.conns[] | select(.shim and .unit == "nginx.service" and .policy == "all")] | length')" -ge 1 ]
+}
+check "and recorded" wait_for 20 shim_serves
+stop visitor
+check "and ends" wait_for 20 nginx_holds 0
 run_in 0 "disable nginx" disable nginx
 says "it says which processes still have it" 'have the shim until then: systemctl restart nginx.service'
 check "the drop-in and its folder are gone" [ ! -e "$units/nginx.service.d" ]
@@ -151,7 +157,6 @@ END
 unit apart <<-END
 	ExecStart=$server 8005 line text:bye close
 	PrivateNetwork=yes
-	PrivateUsers=yes
 	PrivateTmp=yes
 	PrivateMounts=yes
 	ProtectHome=yes
@@ -199,9 +204,11 @@ has_session() {
 	[ "$(closeside_in ps -f json | jq --arg u "$1" '[.ps[] | select(.shim and .unit == $u)] | length')" -ge 1 ]
 }
 check "apart, in a network namespace of its own: it speaks with the daemon" wait_for 20 has_session apart.service
+port=8002
 for name in by-unit by-file; do
 	run_in 0 "disable $name" disable $name
-	begin $name $([ $name = by-unit ] && echo 8002 || echo 8003)
+	begin $name $port
+	port=$((port + 1))
 	check "$name: without ours, with its own" systemd_in sh -c '! grep -q libcloseside "$1" && grep -q "$2" "$1"' - \
 		"/proc/$(main_pid $name)/maps" "$(basename "$own")"
 done
