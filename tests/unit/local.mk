@@ -21,6 +21,7 @@ UNIT_TESTS += \
 	tests/unit/test_grid \
 	tests/unit/test_holders \
 	tests/unit/test_journal \
+	tests/unit/test_metrics \
 	tests/unit/test_parse \
 	tests/unit/test_patience \
 	tests/unit/test_policy \
@@ -74,6 +75,8 @@ EXTRA_DIST += tests/unit/unit.h tests/unit/unit_netns.h
 # Programs without an LDADD of their own, that is the unit tests, are linked with:
 LDADD = libdaemon.la libcommon.la $(CMOCKA_LIBS)
 
+tests_unit_test_metrics_CPPFLAGS = $(AM_CPPFLAGS) $(EVENT_CFLAGS)
+tests_unit_test_metrics_LDADD = $(LDADD) $(EVENT_LIBS)
 tests_unit_test_survey_CPPFLAGS = $(AM_CPPFLAGS) $(EVENT_CFLAGS)
 tests_unit_test_survey_LDADD = $(LDADD) $(EVENT_LIBS) -lpthread
 

@@ -53,6 +53,9 @@ WIRE_TESTS += \
 	tests/wire/test-ring.sh \
 	tests/wire/test-guesses.sh \
 	tests/wire/test-pairs.sh \
+	tests/wire/test-metrics.sh \
+	tests/wire/test-metrics-crowd.sh \
+	tests/wire/test-zabbix.sh \
 	tests/wire/test-report.sh \
 	tests/wire/test-missed.sh \
 	tests/wire/test-ps.sh \
@@ -74,6 +77,7 @@ LONG_TESTS += \
 	tests/wire/test-tune-buckets.sh \
 	tests/wire/test-tune-limits.sh \
 	tests/wire/test-share.sh \
+	tests/wire/test-metrics-crowd.sh \
 	$(LONG_ONLY)
 # A machine of its own takes a minute to start; test_balance_moves has its short form.
 LONG_ONLY = tests/wire/test-tune-orphans.sh
@@ -118,6 +122,9 @@ WIRE_SANITIZED += \
 	tests/wire/test-ring.sh \
 	tests/wire/test-guesses.sh \
 	tests/wire/test-pairs.sh \
+	tests/wire/test-metrics.sh \
+	tests/wire/test-metrics-crowd.sh \
+	tests/wire/test-zabbix.sh \
 	tests/wire/test-report.sh \
 	tests/wire/test-filter.sh \
 	tests/wire/test-ps.sh \
@@ -128,5 +135,6 @@ EXTRA_DIST += \
 	tests/wire/conns.awk tests/wire/actor.py tests/wire/client.py tests/wire/ctl.py tests/wire/shapes.py \
 	tests/wire/fetch.mjs tests/wire/load.py tests/wire/pool.py \
 	tests/wire/doctor-lib.sh tests/wire/hold-lib.sh tests/wire/hostile.py tests/wire/hostile-lib.sh tests/wire/attack.py \
+	tests/wire/rules.test.yml tests/wire/scrapers.py tests/wire/zabbix_check.py \
 	tests/wire/syn_flood.py tests/wire/systemd-lib.sh tests/wire/tune-lib.sh tests/wire/uml-lib.sh \
 	tests/wire/walk.py tests/wire/watch_rate.py
