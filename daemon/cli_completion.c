@@ -23,6 +23,8 @@ enum { KIND_MAX = 64 };
  * words ("bash|zsh") cannot be completed. */
 static const char *const kinds[][2] = {
 	{"FORMAT", "words plain json jsonl"},
+	{"TIME", "words now 10m 1h 2h 24h"},
+	{"DURATION", "words 10s 1m 10m 1h"},
 	{"FILE", "file"},
 	{"PATH", "file"},
 	{"NAME", "policy"},
@@ -200,7 +202,7 @@ static void put_options(const struct cli_command *command, unsigned int mask)
 	}
 	end();
 	for (int i = 0; i < OPT_COUNT; i++) {
-		if (!(mask & OPT(i)) || !option_rows[i].argument)
+		if (!(mask & OPT(i)) || !option_rows[i].argument || option_is_tied(&option_rows[i]))
 			continue;
 		option_kind(command, &option_rows[i], kind);
 		snprintf(key, sizeof(key), "%s,--%s", command ? command->name : "",

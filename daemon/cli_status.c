@@ -2,6 +2,7 @@
 /* status, on, off: what the daemon says of itself. */
 #include "daemon/cli_color.h"
 #include "daemon/cli_control.h"
+#include "daemon/cli_enabled.h"
 #include "daemon/cli_table.h"
 
 #include <stdio.h>
@@ -104,6 +105,7 @@ static void print_status(const json_t *row)
 	       " not understood\n",
 	       "messages", number_at(row, "lost"), number_at(row, "bad_messages"));
 	print_listener(json_object_get(row, "metrics"));
+	enabled_print(json_object_get(row, "enabled"));
 }
 
 /* The daemon makes the text, for it and its HTTP listener alike. */
@@ -139,6 +141,7 @@ static void on_status(void *arg, json_t *row)
 {
 	const struct cli *cli = arg;
 
+	json_object_set_new(row, "enabled", enabled_json());
 	if (cli->format == FORMAT_PLAIN) {
 		print_status(row);
 		return;

@@ -4,6 +4,7 @@
 #include "daemon/client.h"
 #include "daemon/descriptors.h"
 #include "daemon/doctor.h"
+#include "daemon/enabled.h"
 #include "daemon/faults.h"
 #include "daemon/gather.h"
 #include "daemon/loop.h"
@@ -35,6 +36,7 @@ struct doctor_watch {
 struct doctor_round {
 	struct loop *loop;
 	struct gather *gather;
+	struct enabled *enabled; /* units; NULL until they are asked about */
 	struct conn_walk walk;
 	struct proc_walk procs;
 	bool (*step)(struct doctor_round *round); /* true: once more */
@@ -185,8 +187,10 @@ static bool add_listener(const struct vitals_listener *listener, void *arg)
 	return true;
 }
 
-static void judge(const struct loop *loop, struct gather *gather, struct verdicts *verdicts)
+static void judge(const struct doctor_round *round, struct verdicts *verdicts)
 {
+	const struct loop *loop = round->loop;
+	struct gather *gather = round->gather;
 	const struct vitals *vitals = loop->doctor->vitals;
 	const struct gather_parts *parts = gather_parts(gather);
 	struct doctor_thresholds thresholds = doctor_usual;
@@ -196,6 +200,10 @@ static void judge(const struct loop *loop, struct gather *gather, struct verdict
 		.socket_path = strcmp(socket, WIRE_SOCKET_DEFAULT) ? socket : "",
 	};
 
+	if (round->enabled) {
+		facts.units = enabled_units(round->enabled);
+		facts.unit_count = enabled_count(round->enabled);
+	}
 	thresholds.patience_ms = parts->patience_ms;
 	take_counters(&facts, vitals, parts);
 	take_settings(&facts, loop->doctor, parts->now_ms);
@@ -210,14 +218,24 @@ static bool step_judge(struct doctor_round *round)
 {
 	round->verdicts = calloc(1, sizeof(*round->verdicts));
 	if (round->verdicts)
-		judge(round->loop, round->gather, round->verdicts);
+		judge(round, round->verdicts);
 	return false;
+}
+
+/* Those that are enabled, which are mostly none. */
+static bool step_units(struct doctor_round *round)
+{
+	if (!round->enabled)
+		round->enabled = enabled_new();
+	if (!round->enabled || !enabled_look(round->enabled, PROCESSES_AT_ONCE))
+		round->step = step_judge;
+	return true;
 }
 
 static bool step_look(struct doctor_round *round)
 {
 	if (!gather_look(round->gather, PROCESSES_AT_ONCE))
-		round->step = step_judge;
+		round->step = step_units;
 	return true;
 }
 
@@ -315,6 +333,7 @@ void doctor_round_free(struct doctor_round *round)
 	if (round->walking_procs)
 		proc_walk_end(conns_procs(round->loop->conns), &round->procs);
 	gather_free(round->gather);
+	enabled_free(round->enabled);
 	free(round->verdicts);
 	free(round);
 }

@@ -65,6 +65,7 @@ static void settle(struct held *held, enum custody_outcome outcome, enum close_s
 	if (held->waited)
 		book_wait(parts->book, held->account, waited_ms(held));
 	if (conn) {
+		conn_count_outcome(parts->conns, conn, outcome);
 		conn_set_custody(parts->conns, conn, CUSTODY_NONE);
 		conn->side = (uint8_t)side;
 		conn->outcome = (uint8_t)(outcome + 1);
@@ -124,6 +125,7 @@ static void end_owned(struct held *held, enum custody_outcome outcome, enum clos
 		     DRAIN_LAST); /* close() with unread data would send RST in place of FIN */
 	leave(held);
 	settle(held, outcome, side, side == SIDE_PEER ? STATE_LAST_ACK : STATE_FIN_WAIT1);
+	held_tell_other_end(held);
 	drop(held, closer_close);
 }
 

@@ -30,6 +30,7 @@ libdaemon_la_SOURCES = \
 	daemon/doctor_limits.c \
 	daemon/doctor_queues.c \
 	daemon/doctor_run.c daemon/doctor_run.h \
+	daemon/doctor_units.c \
 	daemon/doctor_words.c daemon/doctor_words.h \
 	daemon/ending.c daemon/ending.h \
 	daemon/faults.c daemon/faults.h \
@@ -41,6 +42,12 @@ libdaemon_la_SOURCES = \
 	daemon/group.c daemon/group.h \
 	daemon/guardian.c daemon/guardian.h \
 	daemon/held.c daemon/held.h \
+	daemon/history.c daemon/history.h \
+	daemon/history_file.c daemon/history_file.h \
+	daemon/history_loop.c daemon/history_loop.h \
+	daemon/history_merge.c daemon/history_merge.h \
+	daemon/history_reply.c daemon/history_reply.h \
+	daemon/history_sample.c daemon/history_sample.h \
 	daemon/ignored.c daemon/ignored.h \
 	daemon/inbox.c daemon/inbox.h \
 	daemon/journal.c daemon/journal.h \
@@ -55,6 +62,7 @@ libdaemon_la_SOURCES = \
 	daemon/metrics_http.c daemon/metrics_http.h \
 	daemon/metrics_text.c daemon/metrics_text.h \
 	daemon/netns.c daemon/netns.h \
+	daemon/note.c daemon/note.h \
 	daemon/notify.c daemon/notify.h \
 	daemon/opener.c daemon/opener.h \
 	daemon/page.c daemon/page.h \
@@ -123,9 +131,18 @@ libcli_la_SOURCES = \
 	daemon/cli_conns.c daemon/cli_conns.h \
 	daemon/cli_control.c daemon/cli_control.h \
 	daemon/cli_doctor.c \
+	daemon/cli_dropin.c daemon/cli_dropin.h \
+	daemon/cli_enable.c \
+	daemon/cli_enable_plan.c daemon/cli_enable_plan.h \
+	daemon/cli_enabled.c daemon/cli_enabled.h \
 	daemon/cli_explain.c \
 	daemon/cli_filter.c daemon/cli_filter.h \
 	daemon/cli_grid.c daemon/cli_grid.h \
+	daemon/cli_history.c daemon/cli_history.h \
+	daemon/cli_history_spark.c \
+	daemon/cli_history_table.c \
+	daemon/cli_history_time.c \
+	daemon/cli_history_values.c \
 	daemon/cli_options.c \
 	daemon/cli_output.c daemon/cli_output.h \
 	daemon/cli_page.c daemon/cli_page.h \
@@ -144,7 +161,20 @@ libcli_la_SOURCES = \
 	daemon/cli_tune.c daemon/cli_tune.h \
 	daemon/cli_tune_sheet.c \
 	daemon/cli_tune_words.c \
+	daemon/cli_verify.c daemon/cli_verify.h \
+	daemon/agree.c daemon/agree.h \
+	daemon/capture.c daemon/capture.h \
+	daemon/claims.c daemon/claims.h \
+	daemon/flow.c daemon/flow.h \
+	daemon/ladder.c daemon/ladder.h \
+	daemon/segment.c daemon/segment.h \
+	daemon/cli_unit.c daemon/cli_unit.h \
+	daemon/cli_unit_check.c daemon/cli_unit_check.h \
+	daemon/cli_unit_name.c \
+	daemon/cli_unit_sandbox.c \
+	daemon/cli_unit_words.c \
 	daemon/cli_watch.c \
+	daemon/enabled.c daemon/enabled.h \
 	daemon/explain.c daemon/explain.h \
 	daemon/explain_table.c \
 	daemon/filter.c daemon/filter.h \

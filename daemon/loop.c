@@ -10,11 +10,13 @@
 #include "daemon/doctor_run.h"
 #include "daemon/faults.h"
 #include "daemon/follow.h"
+#include "daemon/history_loop.h"
 #include "daemon/kernel.h"
 #include "daemon/limits.h"
 #include "daemon/log.h"
 #include "daemon/metrics.h"
 #include "daemon/metrics_http.h"
+#include "daemon/note.h"
 #include "daemon/page.h"
 #include "daemon/patience.h"
 #include "daemon/probe.h"
@@ -146,6 +148,7 @@ bool loop_reload(struct loop *loop, char *error, size_t size)
 
 	if (!config) {
 		log_error("%s; the old policies stay in force", error);
+		note(NOTE_RELOAD, "failed: %s", error);
 		return false;
 	}
 	if (strcmp(config->group, loop->config->group) != 0)
@@ -160,6 +163,8 @@ bool loop_reload(struct loop *loop, char *error, size_t size)
 	config_warnings(config, warn, loop);
 	log_notice("reloaded: %u %s from %s", config->rule_count,
 		   config->rule_count == 1 ? "policy" : "policies", loop->options->config_path);
+	note(NOTE_RELOAD, "%u %s from %s", config->rule_count,
+	     config->rule_count == 1 ? "policy" : "policies", loop->options->config_path);
 	return true;
 }
 
@@ -184,8 +189,10 @@ bool loop_switch(struct loop *loop, bool on)
 			return false;
 		close(fd);
 	}
-	if (page_is_on(loop->page) != on)
+	if (page_is_on(loop->page) != on) {
 		log_notice("switched %s", on ? "on" : "off: connections are watched, not steered");
+		note(on ? NOTE_ON : NOTE_OFF, "steering was switched %s", on ? "on" : "off");
+	}
 	page_set_on(loop->page, on);
 	steer(loop, on);
 	return true;
@@ -255,6 +262,7 @@ static void tick(struct loop *loop, uint64_t now_ms)
 	census_tick(conns_census(loop->conns), elapsed);
 	census_tick(conns_unknown(loop->conns), elapsed);
 	procs_tick(conns_procs(loop->conns), elapsed);
+	history_loop_tick(loop, now_ms);
 	loop->events->ticked_ms = now_ms;
 }
 
@@ -402,7 +410,8 @@ static bool make_services(struct loop *loop)
 	loop->faults = faults_new(loop);
 	loop->metrics = metrics_new(loop);
 	loop->http = metrics_http_new(loop);
-	return loop->tune && loop->faults && loop->metrics && loop->http;
+	return loop->tune && loop->faults && loop->metrics && loop->http &&
+	       history_loop_begin(loop);
 }
 
 /* The page comes last: with it, shims begin to hand over. */
@@ -441,6 +450,7 @@ static bool start(struct loop *loop)
 	log_notice("serving %s: %u %s from %s%s", loop->options->socket_path,
 		   loop->config->rule_count, loop->config->rule_count == 1 ? "policy" : "policies",
 		   loop->options->config_path, page_is_on(loop->page) ? "" : "; switched off");
+	history_loop_started(loop);
 	atomic_store(&loop->options->pulse->ready, 1);
 	return true;
 }
@@ -452,6 +462,7 @@ static void stop(struct loop *loop)
 	unsigned int held = custody_count(loop->custody);
 
 	deadman_stop(); /* from here on the guardian counts the time */
+	history_loop_stop(loop, wire_now_ms());
 	patience_publish(loop->patience, NULL);
 	page_free(loop->page);
 	metrics_http_free(loop->http);
@@ -463,6 +474,7 @@ static void stop(struct loop *loop)
 	sessions_free(loop->sessions);
 	custody_free(loop->custody);
 	closer_free(loop->closer, CLOSER_PATIENCE_MS);
+	history_loop_end(loop);
 	retire_free(loop->retire);
 	kernel_close(loop->kernel);
 	doctor_watch_free(loop->doctor);

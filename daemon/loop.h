@@ -48,6 +48,7 @@ struct loop {
 	struct vitals *vitals;
 	struct doctor_watch *doctor;
 	struct tune *tune;
+	struct history *history;
 	struct faults *faults;
 	struct metrics *metrics;
 	struct metrics_http *http;

@@ -12,6 +12,8 @@
 struct procs {
 	struct proc *by_key;
 	struct proc_walk *walks;
+	proc_fn *gone;
+	void *gone_arg;
 	struct groups groups[GROUP_KINDS];
 };
 
@@ -104,6 +106,8 @@ void proc_put(struct procs *procs, struct proc *proc)
 
 	if (!proc || --proc->references)
 		return;
+	if (procs->gone)
+		procs->gone(procs->gone_arg, proc);
 	DL_FOREACH2(procs->walks, walk, next_walk)
 	{
 		if (walk->next == proc)
@@ -113,6 +117,20 @@ void proc_put(struct procs *procs, struct proc *proc)
 	for (int i = 0; i < GROUP_KINDS; i++)
 		group_leave(&procs->groups[i], proc->group[i]);
 	free(proc);
+}
+
+void procs_set_gone(struct procs *procs, proc_fn *gone, void *arg)
+{
+	procs->gone = gone;
+	procs->gone_arg = arg;
+}
+
+void procs_each(struct procs *procs, proc_fn *each, void *arg)
+{
+	struct proc *proc;
+
+	for (proc = procs->by_key; proc; proc = proc->hh.next)
+		each(arg, proc);
 }
 
 uint64_t census_closes(const struct census *census)

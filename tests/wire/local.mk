@@ -1,6 +1,7 @@
 # Real programs in network namespaces of their own; a few of them run at a time. C programs
 # that they need go to check_PROGRAMS, files that they read to EXTRA_DIST. The longest come first.
 WIRE_TESTS += \
+	tests/wire/test-packages.sh \
 	tests/wire/test-pool.sh \
 	tests/wire/test-tune-ports.sh \
 	tests/wire/test-tune-buckets.sh \
@@ -56,7 +57,9 @@ WIRE_TESTS += \
 	tests/wire/test-metrics.sh \
 	tests/wire/test-metrics-crowd.sh \
 	tests/wire/test-zabbix.sh \
+	tests/wire/test-history.sh \
 	tests/wire/test-report.sh \
+	tests/wire/test-verify.sh \
 	tests/wire/test-missed.sh \
 	tests/wire/test-ps.sh \
 	tests/wire/test-filter.sh \
@@ -66,6 +69,7 @@ WIRE_TESTS += \
 	tests/wire/test-tune-write.sh \
 	tests/wire/test-service.sh \
 	tests/wire/test-systemd.sh \
+	tests/wire/test-enable.sh \
 	tests/wire/test-demo.sh \
 	tests/wire/test-close-cost.sh
 
@@ -78,6 +82,8 @@ LONG_TESTS += \
 	tests/wire/test-tune-limits.sh \
 	tests/wire/test-share.sh \
 	tests/wire/test-metrics-crowd.sh \
+	tests/wire/test-packages.sh \
+	tests/wire/test-verify.sh \
 	$(LONG_ONLY)
 # A machine of its own takes a minute to start; test_balance_moves has its short form.
 LONG_ONLY = tests/wire/test-tune-orphans.sh
@@ -123,8 +129,7 @@ WIRE_SANITIZED += \
 	tests/wire/test-guesses.sh \
 	tests/wire/test-pairs.sh \
 	tests/wire/test-metrics.sh \
-	tests/wire/test-metrics-crowd.sh \
-	tests/wire/test-zabbix.sh \
+	tests/wire/test-history.sh \
 	tests/wire/test-report.sh \
 	tests/wire/test-filter.sh \
 	tests/wire/test-ps.sh \
@@ -137,4 +142,4 @@ EXTRA_DIST += \
 	tests/wire/doctor-lib.sh tests/wire/hold-lib.sh tests/wire/hostile.py tests/wire/hostile-lib.sh tests/wire/attack.py \
 	tests/wire/rules.test.yml tests/wire/scrapers.py tests/wire/zabbix_check.py \
 	tests/wire/syn_flood.py tests/wire/systemd-lib.sh tests/wire/tune-lib.sh tests/wire/uml-lib.sh \
-	tests/wire/walk.py tests/wire/watch_rate.py
+	tests/wire/mix.py tests/wire/verdicts.py tests/wire/walk.py tests/wire/watch_rate.py
