@@ -39,7 +39,7 @@
 	X(LIMIT_WATCH_OUTPUT, 2097152, "unread transitions before some are lost, bytes")        \
 	X(LIMIT_CONTROL_IDLE_S, 300, "a client of the control socket that does not read, s")    \
 	X(LIMIT_SCRAPERS, 32, "connections to the metrics' listener; then the oldest is ended") \
-	X(LIMIT_SCRAPE_MS, 10000, "a request to it that is not whole is ended after, ms")       \
+	X(LIMIT_SCRAPE_MS, 5000, "a request to it that is not whole is ended after, ms")        \
 	X(LIMIT_SCRAPE_IDLE_S, 300, "a connection to it without a request, s")                  \
 	X(LIMIT_SCRAPE_BYTES, 8192, "the head of a request to it, bytes")                       \
 	X(LIMIT_USERS, 1024, "users remembered for what they did")                              \

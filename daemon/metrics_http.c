@@ -2,13 +2,18 @@
 /* evhttp of libevent 2.1 bounds neither the number of its connections nor the time of a request,
  * and tells nobody when one ends before its head has come. So each bufferevent is made here, and a
  * reference to it kept: when evhttp has let go of it, it has no callbacks any more. To end one, its
- * socket is shut down, and evhttp sees the end of file. */
+ * socket is shut down, and evhttp sees the end of file.
+ *
+ * They close their sockets themselves (BEV_OPT_CLOSE_ON_FREE). Otherwise evhttp closes them before
+ * libevent has stopped watching them: the number may be a session's by then, whose messages would
+ * never be read. */
 #include "daemon/metrics_http.h"
 
 #include "daemon/limits.h"
 #include "daemon/log.h"
 #include "daemon/loop.h"
 #include "daemon/metrics.h"
+#include "daemon/session.h"
 
 #include "common/wire.h"
 
@@ -27,8 +32,8 @@
 #include <sys/socket.h>
 
 enum {
-	AGAIN_MS = 10000, /* between attempts to listen */
-	BODY_MAX = 1024,  /* nobody has to send one */
+	AGAIN_MS = 5000, /* between attempts to listen */
+	BODY_MAX = 1024, /* nobody has to send one */
 };
 
 struct scraper {
@@ -111,7 +116,7 @@ static unsigned int oldest(const struct metrics_http *http)
 static struct bufferevent *on_connection(struct event_base *base, void *arg)
 {
 	struct metrics_http *http = arg;
-	struct bufferevent *stream = bufferevent_socket_new(base, -1, 0);
+	struct bufferevent *stream = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
 
 	if (!stream)
 		return NULL;
@@ -219,6 +224,7 @@ static void reply_metrics(struct metrics_http *http, struct evhttp_request *requ
 		evhttp_send_error(request, HTTP_SERVUNAVAIL, NULL);
 		return;
 	}
+	sessions_catch_up(http->loop->sessions);
 	metrics_render(http->loop->metrics, body, format);
 	say(request, "Vary", "Accept");
 	reply(http, request, HTTP_OK, "OK", metrics_content_type(format), body);

@@ -25,6 +25,7 @@ UNIT_TESTS += \
 	tests/unit/test_history_time \
 	tests/unit/test_holders \
 	tests/unit/test_journal \
+	tests/unit/test_metrics \
 	tests/unit/test_parse \
 	tests/unit/test_patience \
 	tests/unit/test_policy \
@@ -83,6 +84,8 @@ EXTRA_DIST += tests/unit/unit.h tests/unit/unit_netns.h
 # Programs without an LDADD of their own, that is the unit tests, are linked with:
 LDADD = libdaemon.la libcommon.la $(CMOCKA_LIBS)
 
+tests_unit_test_metrics_CPPFLAGS = $(AM_CPPFLAGS) $(EVENT_CFLAGS)
+tests_unit_test_metrics_LDADD = $(LDADD) $(EVENT_LIBS)
 tests_unit_test_history_reply_SOURCES = tests/unit/test_history_reply.c $(HISTORY_WORLD)
 tests_unit_test_history_reply_CPPFLAGS = $(libdaemon_la_CPPFLAGS)
 tests_unit_test_history_reply_LDADD = $(LDADD) $(EVENT_LIBS) $(JANSSON_LIBS)

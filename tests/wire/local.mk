@@ -54,6 +54,9 @@ WIRE_TESTS += \
 	tests/wire/test-ring.sh \
 	tests/wire/test-guesses.sh \
 	tests/wire/test-pairs.sh \
+	tests/wire/test-metrics.sh \
+	tests/wire/test-metrics-crowd.sh \
+	tests/wire/test-zabbix.sh \
 	tests/wire/test-history.sh \
 	tests/wire/test-report.sh \
 	tests/wire/test-verify.sh \
@@ -78,6 +81,7 @@ LONG_TESTS += \
 	tests/wire/test-tune-buckets.sh \
 	tests/wire/test-tune-limits.sh \
 	tests/wire/test-share.sh \
+	tests/wire/test-metrics-crowd.sh \
 	tests/wire/test-packages.sh \
 	tests/wire/test-verify.sh \
 	$(LONG_ONLY)
@@ -124,6 +128,7 @@ WIRE_SANITIZED += \
 	tests/wire/test-ring.sh \
 	tests/wire/test-guesses.sh \
 	tests/wire/test-pairs.sh \
+	tests/wire/test-metrics.sh \
 	tests/wire/test-history.sh \
 	tests/wire/test-report.sh \
 	tests/wire/test-filter.sh \
@@ -135,5 +140,6 @@ EXTRA_DIST += \
 	tests/wire/conns.awk tests/wire/actor.py tests/wire/client.py tests/wire/ctl.py tests/wire/shapes.py \
 	tests/wire/fetch.mjs tests/wire/load.py tests/wire/pool.py \
 	tests/wire/doctor-lib.sh tests/wire/hold-lib.sh tests/wire/hostile.py tests/wire/hostile-lib.sh tests/wire/attack.py \
+	tests/wire/rules.test.yml tests/wire/scrapers.py tests/wire/zabbix_check.py \
 	tests/wire/syn_flood.py tests/wire/systemd-lib.sh tests/wire/tune-lib.sh tests/wire/uml-lib.sh \
 	tests/wire/mix.py tests/wire/verdicts.py tests/wire/walk.py tests/wire/watch_rate.py
