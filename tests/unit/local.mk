@@ -21,6 +21,7 @@ UNIT_TESTS += \
 	tests/unit/test_grid \
 	tests/unit/test_holders \
 	tests/unit/test_journal \
+	tests/unit/test_ladder \
 	tests/unit/test_parse \
 	tests/unit/test_patience \
 	tests/unit/test_policy \
