@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 
-KINDS = 15 * ["client", "server"] + 3 * ["server-half", "client-half", "server-reset", "client-reset",
+KINDS = 30 * ["client", "server"] + 6 * ["server-half", "client-half", "server-reset", "client-reset",
                                          "unread", "keepalive", "late"] + ["both"]
 PLACES = 8  # connections at a time
 
