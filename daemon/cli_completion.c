@@ -23,6 +23,8 @@ enum { KIND_MAX = 64 };
  * words ("bash|zsh") cannot be completed. */
 static const char *const kinds[][2] = {
 	{"FORMAT", "words plain json jsonl"},
+	{"TIME", "words now 10m 1h 2h 24h"},
+	{"DURATION", "words 10s 1m 10m 1h"},
 	{"FILE", "file"},
 	{"PATH", "file"},
 	{"NAME", "policy"},

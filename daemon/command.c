@@ -4,8 +4,10 @@
 #include "daemon/control.h"
 #include "daemon/doctor_run.h"
 #include "daemon/filter_conn.h"
+#include "daemon/history_reply.h"
 #include "daemon/limits.h"
 #include "daemon/loop.h"
+#include "daemon/metrics.h"
 #include "daemon/reply.h"
 #include "daemon/session.h"
 #include "daemon/tally.h"
@@ -278,6 +280,8 @@ static const struct command {
 	{"doctor", false, cmd_doctor},
 	{"policies", false, cmd_policies},
 	{"report", false, cmd_report},
+	{"history", false, history_begin},
+	{"metrics", false, metrics_begin},
 	{"reload", true, cmd_reload},
 	{"on", true, cmd_on},
 	{"off", true, cmd_off},

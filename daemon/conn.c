@@ -178,7 +178,10 @@ static void infer_side(struct conn *conn)
 
 static void count_state(struct conns *conns, const struct conn *conn, int by)
 {
-	census_of(conns, conn)->state[conn->state] += (uint32_t)by;
+	if (conn->proc)
+		proc_count(conn->proc, conn->state, by);
+	else
+		conns->unknown.state[conn->state] += (uint32_t)by;
 	conns->all.state[conn->state] += (uint32_t)by;
 	conns->in[conn->netns][conn->state] += (uint32_t)by;
 }
@@ -195,6 +198,22 @@ long conns_in(const struct conns *conns, uint8_t netns, unsigned int state)
 	return conns->in[netns][state];
 }
 
+static void count_close(struct conns *conns, struct conn *conn)
+{
+	if (conn->counted || conn->state == STATE_LISTEN)
+		return;
+	conn->counted = true;
+	census_of(conns, conn)->closes[conn->side]++;
+	conns->all.closes[conn->side]++;
+}
+
+/* What is in TIME_WAIT has closed. Where a record, or custody, will say how, it is counted then. */
+static void count_time_wait(struct conns *conns, struct conn *conn)
+{
+	if (conn->state == STATE_TIME_WAIT && !conn_is_open(conn))
+		count_close(conns, conn);
+}
+
 void conn_set_state(struct conns *conns, struct conn *conn, unsigned int state, uint64_t now_ms)
 {
 	uint64_t since = conn->since_ms;
@@ -209,32 +228,57 @@ void conn_set_state(struct conns *conns, struct conn *conn, unsigned int state, 
 	count_state(conns, conn, 1);
 	conn_enter_wheel(conns, conn);
 	infer_side(conn);
+	count_time_wait(conns, conn);
 	if (conns->watcher)
 		conns->watcher(conns->watcher_arg, conn, from, state, now_ms - since);
 }
 
-static void count_close(struct conns *conns, struct conn *conn)
+/* What was counted as nobody's is its process'. */
+static void move_counts(struct conns *conns, const struct conn *conn)
 {
-	if (conn->counted || conn->state == STATE_LISTEN)
+	struct census *from = &conns->unknown, *to = &conn->proc->census;
+
+	if (conn->was_there)
 		return;
-	conn->counted = true;
-	census_of(conns, conn)->closes[conn->side]++;
-	conns->all.closes[conn->side]++;
+	if (from->opens) {
+		from->opens--;
+		to->opens++;
+	}
+	if (conn->counted && from->closes[conn->side]) {
+		from->closes[conn->side]--;
+		to->closes[conn->side]++;
+	}
 }
 
 void conn_set_proc(struct conns *conns, struct conn *conn, struct proc *proc)
 {
 	struct proc *old = conn->proc;
-	bool fresh = !old && proc && !conn->counted;
 
 	count_state(conns, conn, -1);
-	if (fresh && conns->unknown.opens && conn->state != STATE_LISTEN)
-		conns->unknown.opens--;
 	conn->proc = proc ? proc_ref(proc) : NULL;
-	if (fresh && conn->state != STATE_LISTEN)
-		proc->census.opens++;
+	if (!old && proc && conn->state != STATE_LISTEN)
+		move_counts(conns, conn);
 	count_state(conns, conn, 1);
 	proc_put(conns->procs, old);
+}
+
+void conn_was_there(struct conns *conns, struct conn *conn)
+{
+	if (conn->state == STATE_LISTEN)
+		return;
+	conns->all.opens--;
+	conns->unknown.opens--;
+	if (conn->counted) {
+		conns->all.closes[conn->side]--;
+		conns->unknown.closes[conn->side]--;
+	}
+	conn->was_there = true;
+}
+
+void conn_count_outcome(struct conns *conns, const struct conn *conn, enum custody_outcome outcome)
+{
+	census_of(conns, conn)->outcomes[outcome]++;
+	conns->all.outcomes[outcome]++;
 }
 
 /* --- coming and going ------------------------------------------------------------------------- */
@@ -292,6 +336,7 @@ struct conn *conn_discover(struct conns *conns, const struct kernel_socket *sock
 	conn->opened_ms = conn->since_ms;
 	conn_enter_wheel(conns, conn);
 	infer_side(conn);
+	count_time_wait(conns, conn);
 	conn_tell_of_new(conns, conn);
 	return conn;
 }

@@ -77,6 +77,7 @@ struct conn {
 	bool spoken : 1;	  /* a record told of it */
 	bool by_listener : 1;	  /* it is proc's because it waits at proc's listener */
 	bool live : 1;		  /* in the list of those */
+	bool was_there : 1;	  /* before us: nobody has opened it since */
 	bool left : 1;		  /* a TIME_WAIT that a share leaves as it is, and booked as that */
 	struct conn_owner *owner; /* NULL: the kernel's alone */
 	struct conn *listed_prev,
@@ -122,6 +123,11 @@ struct conn *conn_open(struct conns *conns, struct conn_owner *owner,
 /* Adds what the kernel has and nobody spoke of. NULL: at the limit. */
 struct conn *conn_discover(struct conns *conns, const struct kernel_socket *socket, uint8_t netns,
 			   uint8_t role, uint64_t now_ms);
+/* It has just been discovered, and was there before we were: no open is counted of it, nor a close
+ * if it is in TIME_WAIT. */
+void conn_was_there(struct conns *conns, struct conn *conn);
+/* Custody of it ended so. */
+void conn_count_outcome(struct conns *conns, const struct conn *conn, enum custody_outcome outcome);
 /* Attributes what is nobody's. */
 void conn_attribute(struct conns *conns, struct conn *conn, const struct process *process);
 /* ... and makes it nobody's again. */

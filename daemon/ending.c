@@ -65,6 +65,7 @@ static void settle(struct held *held, enum custody_outcome outcome, enum close_s
 	if (held->waited)
 		book_wait(parts->book, held->account, waited_ms(held));
 	if (conn) {
+		conn_count_outcome(parts->conns, conn, outcome);
 		conn_set_custody(parts->conns, conn, CUSTODY_NONE);
 		conn->side = (uint8_t)side;
 		conn->outcome = (uint8_t)(outcome + 1);

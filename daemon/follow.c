@@ -59,6 +59,7 @@ struct followed {
 	struct freed *freed; /* NULL: no multicast */
 	bool gone;	     /* no process is in it any more */
 	bool met;	     /* in this look for namespaces */
+	bool old;	     /* it was there before us, and so is what the first look finds */
 };
 
 struct follow {
@@ -71,7 +72,7 @@ struct follow {
 	unsigned int at;		/* the one that the round is at */
 	uint8_t generation;
 	unsigned int what; /* of the dump under way */
-	uint64_t began_ms, ended_ms, namespaces_ms, checked_ms;
+	uint64_t started_ms, began_ms, ended_ms, namespaces_ms, checked_ms;
 	uint64_t round_ms; /* when the last round began */
 	uint64_t took_us;  /* the dumps of the last round: whose the new ones are, is asked once */
 	uint64_t dumps_us, round_us; /* of this one up to now, and all of it */
@@ -152,6 +153,8 @@ static void discovered(struct follow *follow, const struct kernel_socket *socket
 
 	if (!conn)
 		return;
+	if (follow->all[follow->at].old)
+		conn_was_there(follow->parts.conns, conn);
 	conn->generation = follow->generation;
 	conn->no_inode = !socket->inode;
 	freed_note(conn, socket);
@@ -456,6 +459,7 @@ static void dumped(struct follow *follow, int error)
 		go_on(follow, follow->at + 1);
 		return;
 	}
+	follow->all[follow->at].old = false;
 	netns_listens_end(ns);
 	if (all_time_waits)
 		ns->want_time_wait = false;
@@ -514,6 +518,7 @@ static bool follow_namespace(struct follow *follow, struct followed *followed, s
 		return false;
 	followed->ns = ns;
 	followed->met = true;
+	followed->old = wire_now_ms() - follow->started_ms < 2 * NETNS_MS;
 	conns_name_netns(follow->parts.conns, ns->index, ns->inode);
 	if (ns->destroyed)
 		followed->freed = freed_new(&follow->parts, ns, &follow->costs);
@@ -749,6 +754,7 @@ struct follow *follow_new(const struct follow_parts *parts)
 		return NULL;
 	follow->parts = *parts;
 	follow->first = true;
+	follow->started_ms = wire_now_ms();
 	follow->unaccepted = calloc(UNACCEPTED_MAX, sizeof(follow->unaccepted[0]));
 	follow->listeners = calloc(LISTENERS_MAX, sizeof(follow->listeners[0]));
 	follow->survey = survey_new(parts->base, &survey_calls, follow);

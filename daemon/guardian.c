@@ -120,6 +120,13 @@ static void start_loop(struct guardian *guardian)
 	guardian->loop = child;
 }
 
+/* For the next one, which keeps the history. */
+static void tell_next(const struct guardian *guardian, int status)
+{
+	atomic_store(&guardian->pulse->signal, WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+	atomic_store(&guardian->pulse->end, guardian->killed ? PULSE_STALLED : PULSE_DIED);
+}
+
 static void log_death(pid_t pid, int status)
 {
 	if (WIFSIGNALED(status))
@@ -163,6 +170,7 @@ static int reap(struct guardian *guardian)
 	if (!guardian->was_ready && WIFEXITED(status))
 		return 1; /* it has said why */
 	log_death(pid, status);
+	tell_next(guardian, status);
 	plan_restart(guardian);
 	return -1;
 }
@@ -181,6 +189,7 @@ static void abandon(struct guardian *guardian)
 		  (int)guardian->loop);
 	guardian->abandoned++;
 	guardian->loop = 0;
+	tell_next(guardian, SIGKILL);
 	plan_restart(guardian);
 }
 

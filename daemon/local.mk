@@ -30,15 +30,24 @@ libdaemon_la_SOURCES = \
 	daemon/doctor_limits.c \
 	daemon/doctor_queues.c \
 	daemon/doctor_run.c daemon/doctor_run.h \
+	daemon/doctor_units.c \
 	daemon/doctor_words.c daemon/doctor_words.h \
 	daemon/ending.c daemon/ending.h \
+	daemon/faults.c daemon/faults.h \
 	daemon/follow.c daemon/follow.h \
 	daemon/filter_conn.c daemon/filter_conn.h \
 	daemon/freed.c daemon/freed.h \
 	daemon/gather.c daemon/gather.h \
 	daemon/gather_rows.c daemon/gather_rows.h \
+	daemon/group.c daemon/group.h \
 	daemon/guardian.c daemon/guardian.h \
 	daemon/held.c daemon/held.h \
+	daemon/history.c daemon/history.h \
+	daemon/history_file.c daemon/history_file.h \
+	daemon/history_loop.c daemon/history_loop.h \
+	daemon/history_merge.c daemon/history_merge.h \
+	daemon/history_reply.c daemon/history_reply.h \
+	daemon/history_sample.c daemon/history_sample.h \
 	daemon/ignored.c daemon/ignored.h \
 	daemon/inbox.c daemon/inbox.h \
 	daemon/journal.c daemon/journal.h \
@@ -48,7 +57,12 @@ libdaemon_la_SOURCES = \
 	daemon/listen.c daemon/listen.h \
 	daemon/log.c daemon/log.h \
 	daemon/loop.c daemon/loop.h \
+	daemon/metrics.c daemon/metrics.h daemon/metrics_state.h \
+	daemon/metrics_command.c \
+	daemon/metrics_http.c daemon/metrics_http.h \
+	daemon/metrics_text.c daemon/metrics_text.h \
 	daemon/netns.c daemon/netns.h \
+	daemon/note.c daemon/note.h \
 	daemon/notify.c daemon/notify.h \
 	daemon/opener.c daemon/opener.h \
 	daemon/page.c daemon/page.h \
@@ -57,6 +71,7 @@ libdaemon_la_SOURCES = \
 	daemon/proc.c daemon/proc.h \
 	daemon/process.c daemon/process.h \
 	daemon/pulse.h \
+	daemon/ranking.c daemon/ranking.h \
 	daemon/record.c daemon/record.h \
 	daemon/relisten.c daemon/relisten.h \
 	daemon/reply.c daemon/reply.h \
@@ -96,6 +111,7 @@ libdaemon_la_LIBADD = libcli.la libconfig.la libcommon.la \
 libconfig_la_SOURCES = \
 	daemon/config.c daemon/config.h \
 	daemon/config_error.c daemon/config_load.h \
+	daemon/config_metrics.c \
 	daemon/config_say.c \
 	daemon/config_scan.c daemon/config_scan.h \
 	daemon/config_tune.c \
@@ -115,9 +131,18 @@ libcli_la_SOURCES = \
 	daemon/cli_conns.c daemon/cli_conns.h \
 	daemon/cli_control.c daemon/cli_control.h \
 	daemon/cli_doctor.c \
+	daemon/cli_dropin.c daemon/cli_dropin.h \
+	daemon/cli_enable.c \
+	daemon/cli_enable_plan.c daemon/cli_enable_plan.h \
+	daemon/cli_enabled.c daemon/cli_enabled.h \
 	daemon/cli_explain.c \
 	daemon/cli_filter.c daemon/cli_filter.h \
 	daemon/cli_grid.c daemon/cli_grid.h \
+	daemon/cli_history.c daemon/cli_history.h \
+	daemon/cli_history_spark.c \
+	daemon/cli_history_table.c \
+	daemon/cli_history_time.c \
+	daemon/cli_history_values.c \
 	daemon/cli_options.c \
 	daemon/cli_output.c daemon/cli_output.h \
 	daemon/cli_page.c daemon/cli_page.h \
@@ -143,7 +168,13 @@ libcli_la_SOURCES = \
 	daemon/flow.c daemon/flow.h \
 	daemon/ladder.c daemon/ladder.h \
 	daemon/segment.c daemon/segment.h \
+	daemon/cli_unit.c daemon/cli_unit.h \
+	daemon/cli_unit_check.c daemon/cli_unit_check.h \
+	daemon/cli_unit_name.c \
+	daemon/cli_unit_sandbox.c \
+	daemon/cli_unit_words.c \
 	daemon/cli_watch.c \
+	daemon/enabled.c daemon/enabled.h \
 	daemon/explain.c daemon/explain.h \
 	daemon/explain_table.c \
 	daemon/filter.c daemon/filter.h \

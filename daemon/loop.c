@@ -8,10 +8,15 @@
 #include "daemon/custody.h"
 #include "daemon/deadman.h"
 #include "daemon/doctor_run.h"
+#include "daemon/faults.h"
 #include "daemon/follow.h"
+#include "daemon/history_loop.h"
 #include "daemon/kernel.h"
 #include "daemon/limits.h"
 #include "daemon/log.h"
+#include "daemon/metrics.h"
+#include "daemon/metrics_http.h"
+#include "daemon/note.h"
 #include "daemon/page.h"
 #include "daemon/patience.h"
 #include "daemon/probe.h"
@@ -143,6 +148,7 @@ bool loop_reload(struct loop *loop, char *error, size_t size)
 
 	if (!config) {
 		log_error("%s; the old policies stay in force", error);
+		note(NOTE_RELOAD, "failed: %s", error);
 		return false;
 	}
 	if (strcmp(config->group, loop->config->group) != 0)
@@ -153,9 +159,12 @@ bool loop_reload(struct loop *loop, char *error, size_t size)
 	name_policies(loop);
 	apply_limits(loop);
 	tune_reloaded(loop->tune);
+	metrics_http_reloaded(loop->http);
 	config_warnings(config, warn, loop);
 	log_notice("reloaded: %u %s from %s", config->rule_count,
 		   config->rule_count == 1 ? "policy" : "policies", loop->options->config_path);
+	note(NOTE_RELOAD, "%u %s from %s", config->rule_count,
+	     config->rule_count == 1 ? "policy" : "policies", loop->options->config_path);
 	return true;
 }
 
@@ -180,8 +189,10 @@ bool loop_switch(struct loop *loop, bool on)
 			return false;
 		close(fd);
 	}
-	if (page_is_on(loop->page) != on)
+	if (page_is_on(loop->page) != on) {
 		log_notice("switched %s", on ? "on" : "off: connections are watched, not steered");
+		note(on ? NOTE_ON : NOTE_OFF, "steering was switched %s", on ? "on" : "off");
+	}
 	page_set_on(loop->page, on);
 	steer(loop, on);
 	return true;
@@ -245,10 +256,13 @@ static void tick(struct loop *loop, uint64_t now_ms)
 	follow_tick(loop->follow, now_ms);
 	doctor_watch_tick(loop->doctor, now_ms);
 	tune_tick(loop->tune, now_ms);
+	faults_tick(loop->faults, now_ms);
+	metrics_http_tick(loop->http, now_ms);
 	patience_tick(loop->patience, now_ms);
 	census_tick(conns_census(loop->conns), elapsed);
 	census_tick(conns_unknown(loop->conns), elapsed);
 	procs_tick(conns_procs(loop->conns), elapsed);
+	history_loop_tick(loop, now_ms);
 	loop->events->ticked_ms = now_ms;
 }
 
@@ -393,7 +407,11 @@ static bool make_services(struct loop *loop)
 	if (!loop->custody || !loop->sessions || !loop->control || !follow(loop))
 		return false;
 	loop->tune = tune_new(loop, options->setter_fd);
-	return loop->tune;
+	loop->faults = faults_new(loop);
+	loop->metrics = metrics_new(loop);
+	loop->http = metrics_http_new(loop);
+	return loop->tune && loop->faults && loop->metrics && loop->http &&
+	       history_loop_begin(loop);
 }
 
 /* The page comes last: with it, shims begin to hand over. */
@@ -428,9 +446,11 @@ static bool start(struct loop *loop)
 		log_warning("no deadman's switch: %m");
 	config_warnings(loop->config, warn, loop);
 	say_missing();
+	metrics_http_reloaded(loop->http);
 	log_notice("serving %s: %u %s from %s%s", loop->options->socket_path,
 		   loop->config->rule_count, loop->config->rule_count == 1 ? "policy" : "policies",
 		   loop->options->config_path, page_is_on(loop->page) ? "" : "; switched off");
+	history_loop_started(loop);
 	atomic_store(&loop->options->pulse->ready, 1);
 	return true;
 }
@@ -442,14 +462,19 @@ static void stop(struct loop *loop)
 	unsigned int held = custody_count(loop->custody);
 
 	deadman_stop(); /* from here on the guardian counts the time */
+	history_loop_stop(loop, wire_now_ms());
 	patience_publish(loop->patience, NULL);
 	page_free(loop->page);
+	metrics_http_free(loop->http);
+	faults_free(loop->faults);
 	tune_free(loop->tune);
 	follow_free(loop->follow);
 	control_free(loop->control);
+	metrics_free(loop->metrics);
 	sessions_free(loop->sessions);
 	custody_free(loop->custody);
 	closer_free(loop->closer, CLOSER_PATIENCE_MS);
+	history_loop_end(loop);
 	retire_free(loop->retire);
 	kernel_close(loop->kernel);
 	doctor_watch_free(loop->doctor);

@@ -48,6 +48,10 @@ struct loop {
 	struct vitals *vitals;
 	struct doctor_watch *doctor;
 	struct tune *tune;
+	struct history *history;
+	struct faults *faults;
+	struct metrics *metrics;
+	struct metrics_http *http;
 	unsigned int watchers; /* clients of the control socket that watch */
 	struct loop_events *events;
 	uint64_t started_ms;

@@ -45,6 +45,19 @@
  *       vitals          the latter over time
  *       cuts            closes that cut an answer short
  *       descriptors     how many a process has
+ *     history   a sample each ten seconds, in all and per program
+ *       history_sample  one of them
+ *       history_file    the file that keeps them, SOCKET.history
+ *       history_merge   several made one
+ *       history_loop    when samples are taken, and what the loop says of itself
+ *       history_reply   what is answered of it
+ *       note      what was done then
+ *     faults    what it finds, kept for who asks again and again
+ *     metrics   for Prometheus and Zabbix, from what is counted anyway
+ *       metrics_text  the table of families, and their text
+ *       metrics_http  the listener
+ *       group           counts by unit and by program
+ *       ranking         which of them are told of by name
  *     control   SOCKET.control: the CLI's
  *       command   its requests
  *       reply     its rows

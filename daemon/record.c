@@ -172,8 +172,11 @@ static void take_close(const struct record_context *context, const struct wire_r
 
 	if (conn && !conn_speaks_for(conn, context->owner))
 		conn = NULL; /* one of the two lies, maybe the other: it is booked, and no more */
-	if (record->patience == PATIENCE_SPARED)
+	if (record->patience == PATIENCE_SPARED) {
 		BOOK_ADD(context->book, account, outcomes[OUTCOME_NOT_WAITED], 1);
+		if (conn)
+			conn_count_outcome(context->conns, conn, OUTCOME_NOT_WAITED);
+	}
 	if (record->unread && record->action != CLOSE_HAND_OVER && context->cuts)
 		cuts_note(context->cuts, &context->owner->process, record,
 			  context->book->policy[account.policy].name, wire_now_ms());

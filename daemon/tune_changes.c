@@ -5,6 +5,7 @@
 #include "daemon/log.h"
 #include "daemon/loop.h"
 #include "daemon/netns.h"
+#include "daemon/note.h"
 #include "daemon/relisten.h"
 
 #include "common/wire.h"
@@ -121,6 +122,9 @@ static void listen_again(struct changes *changes, struct tune_change *change, ui
 			   process_name(&conn->proc->process), (int)pid,
 			   endpoint_format(&listener->local, place, sizeof(place)),
 			   (long long)change->from.number[0], (long long)change->to.number[0]);
+		note(NOTE_BACKLOG, "%s[%d]: the accept queue at %s: %lld to %lld",
+		     process_name(&conn->proc->process), (int)pid, place,
+		     (long long)change->from.number[0], (long long)change->to.number[0]);
 		samples_relistened(changes->samples, cookie, (uint32_t)change->from.number[0],
 				   wire_now_ms());
 	}
@@ -204,6 +208,17 @@ static void say_failed(const struct pending *pending, const struct setter_answer
 		    answer->error ? ": " : "", answer->error ? strerror(answer->error) : "");
 }
 
+static void note_sysctl(enum sysctl key, uint64_t netns, const char *what,
+			const struct sysctl_value *from, const struct sysctl_value *to)
+{
+	char before[SYSCTL_TEXT], after[SYSCTL_TEXT];
+
+	note(NOTE_SYSCTL, "%s: %s to %s%s%s", sysctls[key].name,
+	     from->count ? sysctl_format(from, before, sizeof(before)) : "?",
+	     to->count ? sysctl_format(to, after, sizeof(after)) : "?", what,
+	     netns ? " (in another network namespace)" : "");
+}
+
 static void take_written(struct changes *changes, struct pending *pending,
 			 const struct setter_answer *answer)
 {
@@ -212,6 +227,8 @@ static void take_written(struct changes *changes, struct pending *pending,
 
 	take_state(changes, pending->change.space, answer);
 	more->serial = 0;
+	if (!sysctl_same(&answer->before, &answer->now))
+		note_sysctl(pending->key, answer->netns, "", &answer->before, &answer->now);
 	if (answer->outcome == SETTER_DONE || answer->outcome == SETTER_CLAMPED)
 		key->changed_ms = wire_now_ms();
 	else if (answer->outcome != SETTER_CHANGED && answer->outcome != more->outcome)
@@ -246,6 +263,9 @@ static void take_reverted(struct changes *changes, unsigned int space,
 		take_state(changes, space, answer);
 		changes->samples->space[space].key[answer->key].changed_ms = wire_now_ms();
 	}
+	if (answer->key < SYSCTL_COUNT && answer->outcome == SETTER_DONE)
+		note_sysctl(answer->key, answer->netns, ", put back", &answer->before,
+			    &answer->now);
 	if (wait)
 		wait->changed(wait, &change);
 }

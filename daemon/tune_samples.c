@@ -5,6 +5,7 @@
 #include "daemon/log.h"
 #include "daemon/loop.h"
 #include "daemon/netns.h"
+#include "daemon/note.h"
 #include "daemon/probe.h"
 #include "daemon/sysctld.h"
 #include "daemon/tune_listeners.h"
@@ -174,6 +175,8 @@ static void say_foreign(const struct balance_space *space, enum sysctl key,
 		   "`closeside tune resume %s`%s",
 		   sysctls[key].name, sysctl_format(now, text, sizeof(text)), sysctls[key].name,
 		   space->netns ? " (in another network namespace)" : "");
+	note(NOTE_SYSCTL, "%s is %s now: somebody else has set it%s", sysctls[key].name, text,
+	     space->netns ? " (in another network namespace)" : "");
 }
 
 static void take_setting(struct tune_samples *samples, unsigned int index, enum sysctl key,

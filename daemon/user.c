@@ -3,6 +3,7 @@
 
 #include "daemon/limits.h"
 #include "daemon/log.h"
+#include "daemon/note.h"
 
 #include "common/wire.h"
 
@@ -187,4 +188,5 @@ void user_blame(struct user *user, enum user_fault fault, const struct process *
 			    name, what);
 	else
 		log_limited(LOG_WARNING, "%s: %s", name, what);
+	note(NOTE_LIMIT, "%s: %s", name, what);
 }

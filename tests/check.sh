@@ -42,27 +42,39 @@ build_step()
 	return 1
 }
 
-failed_in() # FOLDER: the results with a failure
+# results FOLDER TEST...: the files with their results, those that there are
+results()
 {
-	find "$1" -name '*.trs' -exec grep -l '^:test-result: FAIL ' {} +
+	local dir=$1 test
+
+	for test in "${@:2}"; do
+		[ ! -e "$dir/${test%.sh}.trs" ] || echo "$dir/${test%.sh}.trs"
+	done
 }
 
-# again FOLDER LOG [VARIABLE=VALUE...]: scripts of real programs that failed beside others run once
+# failed_in FOLDER TEST...: the results with a failure
+failed_in()
+{
+	results "$@" | xargs -r grep -l '^:test-result: FAIL '
+}
+
+# again FOLDER LOG TESTS [VARIABLE=VALUE...]: scripts of real programs that failed beside others run once
 # more, by themselves, if they are few: a busy machine can starve a peer of half a second. It is said,
 # and the first log stays as NAME.log.first.
+# shellcheck disable=SC2086 # a list of names without blanks
 again()
 {
-	local dir=$1 log=$2 trs scripts=()
+	local dir=$1 log=$2 tests=$3 trs scripts=()
 
-	shift 2
+	shift 3
 	while read -r trs; do
 		trs=${trs#"$dir"/}
 		[ -e "$src/${trs%.trs}.sh" ] && scripts+=("${trs%.trs}.sh")
 		cp "$dir/${trs%.trs}.log" "$dir/${trs%.trs}.log.first"
-	done < <(failed_in "$dir")
+	done < <(failed_in "$dir" $tests)
 	[ ${#scripts[@]} -gt 0 ] && [ ${#scripts[@]} -le 3 ] || return
 	echo "      AGAIN by themselves: ${scripts[*]}"
-	env "$@" make -C "$dir" -k check TESTS="${scripts[*]}" 2>&1 </dev/null | tee -a "$log" |
+	env "$@" make -C "$dir" -k check TESTS="${scripts[*]}" TEST_SUITE_LOG="${log##*/}.suite.log" 2>&1 </dev/null | tee -a "$log" |
 		grep --line-buffered -E '^(FAIL|SKIP) |^[0-9]+ passed: ' | sed -u 's/^/      /'
 	return "${PIPESTATUS[0]}"
 }
@@ -74,6 +86,7 @@ could_not_run() # NAME WHY
 }
 
 # test_step NAME FOLDER LISTS [VARIABLE=VALUE...]: the tests of make's lists, each counted
+# shellcheck disable=SC2086 # a list of names without blanks
 test_step()
 {
 	local name=$1 dir=$out/$2 lists=$3 start=$SECONDS log="$out/log/${1// /-}.log"
@@ -85,23 +98,23 @@ test_step()
 		could_not_run "$name" "no tests in $lists"
 		return 1
 	fi
-	find "$dir" -name '*.trs' -delete
+	results "$dir" $tests | xargs -r rm
 	case $lists in *WIRE* | *SHIM*) at_once=$waiting ;; *) at_once=$jobs ;; esac
-	env "$@" make -C "$dir" -k -j "$at_once" check TESTS="$tests" 2>&1 </dev/null | tee "$log" |
+	env "$@" make -C "$dir" -k -j "$at_once" check TESTS="$tests" TEST_SUITE_LOG="${log##*/}.suite.log" 2>&1 </dev/null | tee "$log" |
 		grep --line-buffered -E '^(FAIL|SKIP) |^[0-9]+ passed: ' | sed -u 's/^/      /'
 	status=${PIPESTATUS[0]}
 	if [ "$status" -ne 0 ]; then
-		again "$dir" "$log" "$@" && status=0
+		again "$dir" "$log" "$tests" "$@" && status=0
 	fi
 
-	count() { find "$dir" -name '*.trs' -exec cat {} + | grep -c "^:test-result: $1 "; }
+	count() { results "$dir" $tests | xargs -r cat | grep -c "^:test-result: $1 "; }
 	p=$(count PASS) f=$(count FAIL) s=$(count SKIP)
-	if [ "$(find "$dir" -name '*.trs' | wc -l)" -ne "$(wc -w <<<"$tests")" ] ||
+	if [ "$(results "$dir" $tests | wc -l)" -ne "$(wc -w <<<"$tests")" ] ||
 		{ [ "$status" -ne 0 ] && [ "$f" -eq 0 ]; } || [ $((p + s)) -eq 0 ]; then
 		f=$((f + 1))
 		show_log "$log"
 	fi
-	failed_in "$dir" | while read -r trs; do
+	failed_in "$dir" $tests | while read -r trs; do
 		show_log "${trs%.trs}.log"
 	done
 	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
@@ -112,39 +125,50 @@ test_step()
 
 # behind NAME COMMAND...: a step like build_step, behind the others: they mostly wait. Its result is for
 # joined. They go one after the other, as they were asked for.
+# shellcheck disable=SC2030 # the counts are told by a file
 behind()
 {
 	local before=${behind_pid-}
 
 	(
-		name=$1 log="$out/log/${1// /-}.log" status=0
+		name=$1 said="$out/log/${1// /-}.said" status=0
 		shift
 		[ -z "$before" ] || tail --pid="$before" -f /dev/null
-		start=$SECONDS
+		start=$SECONDS passed=0 failed=0 skipped=0
 		renice -n 19 "$BASHPID" >/dev/null
-		"$@" >"$log" 2>&1 </dev/null || status=$?
-		echo "$status $((SECONDS - start))" >"$log.ended"
+		"$@" >"$said" 2>&1 </dev/null || status=$?
+		echo "$status $((SECONDS - start)) $passed $failed $skipped" >"$said.ended"
 	) &
 	behind_pid=$!
 	behind_of[$1]=$behind_pid
 }
 
-# joined NAME: waits for it; one test
+# behind_tests NAME FOLDER LISTS [VARIABLE=VALUE...]: a test_step behind the others
+behind_tests()
+{
+	behind "$1" test_step "$@"
+}
+
+# joined NAME: waits for it, and counts its tests; a build is one
+# shellcheck disable=SC2031
 joined()
 {
-	local log="$out/log/${1// /-}.log" status=1 seconds=0
+	local said="$out/log/${1// /-}.said" status=1 seconds=0 p=0 f=0 s=0
 
 	wait "${behind_of[$1]}"
-	[ ! -e "$log.ended" ] || read -r status seconds <"$log.ended"
-	if [ "$status" -eq 0 ]; then
+	[ ! -e "$said.ended" ] || read -r status seconds p f s <"$said.ended"
+	if [ $((p + f + s)) -gt 0 ]; then
+		cat "$said"
+		passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+	elif [ "$status" -eq 0 ]; then
 		say ok "$1, behind the others" "$seconds"
 		passed=$((passed + 1))
-		return 0
+	else
+		say FAIL "$1" "$seconds"
+		show_log "$said"
+		failed=$((failed + 1))
 	fi
-	say FAIL "$1" "$seconds"
-	show_log "$log"
-	failed=$((failed + 1))
-	return 1
+	return "$status"
 }
 
 # build FOLDER CONFIGURE-ARGUMENTS...
@@ -211,37 +235,36 @@ if build_step "build with gcc" build gcc --enable-werror CC=gcc; then
 	behind "build with address and undefined sanitizers" build asan --enable-sanitizers
 	behind "build with thread sanitizer" build_units tsan --enable-sanitizers=thread
 	behind "build with clang" build clang --enable-werror CC=clang
+	behind_tests "lint" gcc LINT_TESTS
 	behind "make distcheck" distcheck
+	behind_tests "unit tests under thread sanitizer" tsan UNIT_TESTS RACE_ROUNDS=100000 \
+		TEST_TIMEOUT=900
+	behind_tests "unit, config, command and fuzz seed tests under sanitizers" asan \
+		"UNIT_TESTS CONF_TESTS CLI_TESTS FUZZ_TESTS" \
+		ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 TEST_TIMEOUT=900
 	test_step "config tests" gcc CONF_TESTS
 	test_step "tests of the command" gcc CLI_TESTS
 	test_step "wire tests" gcc WIRE_TESTS
-	test_step "programs with and without the shim" gcc SHIM_TESTS
-	test_step "a sample of other programs' test suites" gcc SUITE_TESTS
-	test_step "lint" gcc LINT_TESTS
-	joined "build with clang"
+	test_step "programs with and without the shim, and a sample of their own test suites" gcc \
+		"SHIM_TESTS SUITE_TESTS"
+	for step in "build with clang" "build with thread sanitizer"; do
+		joined "$step"
+	done
+	if joined "build with address and undefined sanitizers"; then
+		test_step "floods, the daemon under sanitizers" gcc WIRE_SAMPLE \
+			CLOSESIDED="$out/asan/closesided"
+		test_step "most wire tests, daemon, shim and command under sanitizers" asan WIRE_SANITIZED
+	else
+		without sanitizers "floods, the daemon under sanitizers" \
+			"most wire tests, daemon, shim and command under sanitizers"
+	fi
+	for step in "lint" "make distcheck" "unit tests under thread sanitizer" \
+		"unit, config, command and fuzz seed tests under sanitizers"; do
+		joined "$step"
+	done
 else
-	without gcc "unit tests" "config tests" "tests of the command" "lint" "make distcheck" \
-		"wire tests" "programs with and without the shim" \
-		"a sample of other programs' test suites" "all builds with clang and sanitizers"
+	without gcc "all tests" "all other builds"
 fi
-if [ -e "$out/gcc/closesided" ] && joined "build with address and undefined sanitizers"; then
-	test_step "unit, config, command and fuzz seed tests under sanitizers" asan \
-		"UNIT_TESTS CONF_TESTS CLI_TESTS FUZZ_TESTS" \
-		ASAN_OPTIONS=detect_leaks=1:abort_on_error=1
-	test_step "floods, the daemon under sanitizers" gcc WIRE_SAMPLE \
-		CLOSESIDED="$out/asan/closesided"
-	test_step "most wire tests, daemon, shim and command under sanitizers" asan WIRE_SANITIZED
-else
-	without sanitizers "unit, config, command and fuzz seed tests under sanitizers" \
-		"floods, the daemon under sanitizers" \
-		"most wire tests, daemon, shim and command under sanitizers"
-fi
-if [ -e "$out/gcc/closesided" ] && joined "build with thread sanitizer"; then
-	test_step "unit tests under thread sanitizer" tsan UNIT_TESTS RACE_ROUNDS=100000
-else
-	without "thread sanitizer" "unit tests under thread sanitizer"
-fi
-[ ! -e "$out/gcc/closesided" ] || joined "make distcheck"
 
 echo "logs are in ${out#"$src"/}/log, results in ${out#"$src"/}/*/tests; it took $SECONDS s"
 echo "$passed passed, $failed failed, $skipped skipped"

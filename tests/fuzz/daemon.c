@@ -6,6 +6,7 @@
 #include "daemon/control.h"
 #include "daemon/custody.h"
 #include "daemon/doctor_run.h"
+#include "daemon/history.h"
 #include "daemon/kernel.h"
 #include "daemon/page.h"
 #include "daemon/patience.h"
@@ -226,6 +227,29 @@ static unsigned int count_fds(void)
 	return count;
 }
 
+static void begin_history(struct loop *loop)
+{
+	const struct history_parts parts = {.conns = loop->conns, .book = loop->book};
+	const struct history_now now = {.now_ms = wire_now_ms(), .wall_ms = history_wall_ms()};
+
+	loop->history = history_new(NULL, &parts, &now);
+	fuzz_check(loop->history != NULL);
+	note_set_sink(history_note, loop->history);
+}
+
+/* Of each turn, for ten seconds never go by. */
+static void take_history(struct loop *loop)
+{
+	const struct history_now now = {
+		.now_ms = wire_now_ms(),
+		.wall_ms = history_wall_ms(),
+		.lost = sessions_lost(loop->sessions),
+		.on = page_is_on(loop->page),
+	};
+
+	history_take(loop->history, &now);
+}
+
 static void make_services(struct loop *loop)
 {
 	struct custody_parts custody = {
@@ -280,6 +304,7 @@ struct loop *fuzz_loop_new(void)
 	make_services(&loop);
 	loop.tune = tune_new(&loop, -1);
 	fuzz_check(loop.tune != NULL);
+	begin_history(&loop);
 	book_name_policy(loop.book, policy_id("web"), "web");
 	snprintf(path, sizeof(path), "%s%s", socket_path, WIRE_POLICY_SUFFIX);
 	loop.page = page_new(path, loop.config->rules, loop.config->rule_count, true);
@@ -308,6 +333,7 @@ void fuzz_turn(struct loop *loop)
 	users_tick(loop->users, wire_now_ms());
 	doctor_watch_tick(loop->doctor, wire_now_ms());
 	tune_tick(loop->tune, wire_now_ms());
+	take_history(loop);
 }
 
 /* What each policy, and each tag, has add up to what all have. */
@@ -343,6 +369,8 @@ void fuzz_loop_free(struct loop *loop)
 	doctor_watch_free(loop->doctor);
 	vitals_free(loop->vitals);
 	probe_free(loop->probe);
+	note_set_sink(NULL, NULL);
+	history_free(loop->history);
 	conns_free(loop->conns);
 	patience_free(loop->patience);
 	users_free(loop->users);

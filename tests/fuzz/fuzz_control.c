@@ -18,7 +18,7 @@ struct client {
 	int fd; /* -1: not connected */
 	bool shut;
 	size_t len;
-	char answer[8192]; /* of a line that is not whole yet */
+	char answer[65536]; /* of a line that is not whole yet */
 };
 
 static struct loop *loop;
@@ -158,6 +158,8 @@ static void say_request(struct client *client, uint8_t which, uint8_t times)
 		"{\"v\":1,\"cmd\":\"tune-ignore\",\"id\":\"orphans/max-orphans\"}\n",
 		"{\"v\":1,\"cmd\":\"tune-resume\",\"key\":\"net.core.somaxconn\"}\n",
 		"{\"v\":1,\"cmd\":\"tune-revert\"}\n",
+		"{\"v\":1,\"cmd\":\"history\",\"programs\":true}\n",
+		"{\"v\":1,\"cmd\":\"history\",\"program\":\"nginx\",\"rows\":3}\n",
 	};
 	const char *request = requests[which % (sizeof(requests) / sizeof(requests[0]))];
 

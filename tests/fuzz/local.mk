@@ -5,6 +5,7 @@ FUZZ_TESTS += \
 	tests/fuzz/fuzz_config \
 	tests/fuzz/fuzz_control \
 	tests/fuzz/fuzz_filter \
+	tests/fuzz/fuzz_history \
 	tests/fuzz/fuzz_journal \
 	tests/fuzz/fuzz_options \
 	tests/fuzz/fuzz_page \
@@ -37,6 +38,10 @@ tests_fuzz_fuzz_control_LDADD = libdaemon.la
 tests_fuzz_fuzz_filter_SOURCES = tests/fuzz/fuzz_filter.c $(FUZZ_COMMON)
 tests_fuzz_fuzz_filter_LDFLAGS = $(LIBFUZZER)
 tests_fuzz_fuzz_filter_LDADD = libdaemon.la
+
+tests_fuzz_fuzz_history_SOURCES = tests/fuzz/fuzz_history.c $(FUZZ_COMMON)
+tests_fuzz_fuzz_history_LDFLAGS = $(LIBFUZZER)
+tests_fuzz_fuzz_history_LDADD = libdaemon.la
 
 tests_fuzz_fuzz_journal_SOURCES = tests/fuzz/fuzz_journal.c $(FUZZ_COMMON)
 tests_fuzz_fuzz_journal_LDFLAGS = $(LIBFUZZER)

@@ -19,6 +19,10 @@ UNIT_TESTS += \
 	tests/unit/test_forks \
 	tests/unit/test_glob \
 	tests/unit/test_grid \
+	tests/unit/test_history \
+	tests/unit/test_history_file \
+	tests/unit/test_history_reply \
+	tests/unit/test_history_time \
 	tests/unit/test_holders \
 	tests/unit/test_journal \
 	tests/unit/test_ladder \
@@ -45,11 +49,16 @@ UNIT_TESTS += \
 	tests/unit/test_tcp_state \
 	tests/unit/test_top \
 	tests/unit/test_tune \
+	tests/unit/test_unit \
 	tests/unit/test_user \
 	tests/unit/test_wire
 endif
 
 check_PROGRAMS += $(UNIT_TESTS)
+
+HISTORY_WORLD = tests/unit/history_world.c tests/unit/history_world.h
+tests_unit_test_history_SOURCES = tests/unit/test_history.c $(HISTORY_WORLD)
+tests_unit_test_history_file_SOURCES = tests/unit/test_history_file.c $(HISTORY_WORLD)
 
 SETTER_WORLD = tests/unit/setter_world.c tests/unit/setter_world.h
 
@@ -74,6 +83,10 @@ EXTRA_DIST += tests/unit/unit.h tests/unit/unit_netns.h
 
 # Programs without an LDADD of their own, that is the unit tests, are linked with:
 LDADD = libdaemon.la libcommon.la $(CMOCKA_LIBS)
+
+tests_unit_test_history_reply_SOURCES = tests/unit/test_history_reply.c $(HISTORY_WORLD)
+tests_unit_test_history_reply_CPPFLAGS = $(libdaemon_la_CPPFLAGS)
+tests_unit_test_history_reply_LDADD = $(LDADD) $(EVENT_LIBS) $(JANSSON_LIBS)
 
 tests_unit_test_survey_CPPFLAGS = $(AM_CPPFLAGS) $(EVENT_CFLAGS)
 tests_unit_test_survey_LDADD = $(LDADD) $(EVENT_LIBS) -lpthread

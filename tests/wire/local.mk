@@ -1,6 +1,7 @@
 # Real programs in network namespaces of their own; a few of them run at a time. C programs
 # that they need go to check_PROGRAMS, files that they read to EXTRA_DIST. The longest come first.
 WIRE_TESTS += \
+	tests/wire/test-packages.sh \
 	tests/wire/test-pool.sh \
 	tests/wire/test-tune-ports.sh \
 	tests/wire/test-tune-buckets.sh \
@@ -53,6 +54,7 @@ WIRE_TESTS += \
 	tests/wire/test-ring.sh \
 	tests/wire/test-guesses.sh \
 	tests/wire/test-pairs.sh \
+	tests/wire/test-history.sh \
 	tests/wire/test-report.sh \
 	tests/wire/test-verify.sh \
 	tests/wire/test-missed.sh \
@@ -64,6 +66,7 @@ WIRE_TESTS += \
 	tests/wire/test-tune-write.sh \
 	tests/wire/test-service.sh \
 	tests/wire/test-systemd.sh \
+	tests/wire/test-enable.sh \
 	tests/wire/test-demo.sh \
 	tests/wire/test-close-cost.sh
 
@@ -75,6 +78,7 @@ LONG_TESTS += \
 	tests/wire/test-tune-buckets.sh \
 	tests/wire/test-tune-limits.sh \
 	tests/wire/test-share.sh \
+	tests/wire/test-packages.sh \
 	tests/wire/test-verify.sh \
 	$(LONG_ONLY)
 # A machine of its own takes a minute to start; test_balance_moves has its short form.
@@ -120,6 +124,7 @@ WIRE_SANITIZED += \
 	tests/wire/test-ring.sh \
 	tests/wire/test-guesses.sh \
 	tests/wire/test-pairs.sh \
+	tests/wire/test-history.sh \
 	tests/wire/test-report.sh \
 	tests/wire/test-filter.sh \
 	tests/wire/test-ps.sh \

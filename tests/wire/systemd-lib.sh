@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154,SC2034 # what lib.sh sets, and reads
 # SPDX-License-Identifier: MIT
 # A real systemd as PID 1, in namespaces of its own: it sees this system's files through an overlay in
 # memory, so that what it, or dpkg, writes to them is gone with it; its network is namespace a. After
@@ -87,7 +87,7 @@ systemd_boot() {
 		note "no cgroup2 is mounted here"
 		return 1
 	}
-	trap 'systemd_status=$?; systemd_halt; (exit $systemd_status); wire_cleanup' EXIT
+	trap systemd_cleanup EXIT
 	systemd_cgroup=$cgroups/closeside-test-$$
 	mkdir "$systemd_cgroup" "$dir/systemd" || return
 	# shellcheck disable=SC2016 # bash expands it, in its cgroup
@@ -107,6 +107,14 @@ systemd_has_pid() {
 	systemd_pid=$(pgrep -P "$1" | head -n1)
 	[ -n "$systemd_pid" ] && [ "$(cat "/proc/$systemd_pid/comm" 2>/dev/null)" = systemd ] &&
 		systemd_root=/proc/$systemd_pid/root
+}
+
+# With the status that it is called with.
+systemd_cleanup() {
+	local status=$?
+	systemd_halt
+	(exit "$status")
+	wire_cleanup
 }
 
 # Everything in it ends with it.

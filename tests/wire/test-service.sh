@@ -51,7 +51,8 @@ is 10 "$(lines_count "$dir/held.out" '.eof and .error == null and .got == 4')" \
 is 10 "$(conns_count "$dir/held.conns" 'first == "a" && kind == "FIN"')" \
 	"SIGTERM: as the policy says, with a FIN of ours"
 check "SIGTERM: it says that it has stopped" grep -q 'stopped; 10 held' "$dir/closesided-a.log"
-is "" "$(find "$dir" -maxdepth 1 -name 'a.socket*')" "SIGTERM: its sockets and its page are gone"
+is "$dir/a.socket.history" "$(find "$dir" -maxdepth 1 -name 'a.socket*')" \
+	"SIGTERM: its sockets and its page are gone, its history is not"
 # A server that ran under it goes on.
 actor_connect "$A4" 8001 2 text:hello recv:4 eof close >"$dir/after.out"
 is 2 "$(lines_count "$dir/after.out" '.eof and .error == null')" "SIGTERM: the programs go on"
