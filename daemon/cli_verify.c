@@ -23,7 +23,7 @@
 
 enum {
 	FLOWS_MAX = 1 << 20,
-	SEGMENTS_MAX = 1 << 23,
+	SEGMENTS_MAX = 1 << 21,
 	CLAIMS_MAX = 1 << 20,
 	SETTLE_MS = 10000, /* for the last connections to end */
 	STILL_MS = 300,	   /* and for what is said of them then */

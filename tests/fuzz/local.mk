@@ -11,6 +11,7 @@ FUZZ_TESTS += \
 	tests/fuzz/fuzz_page \
 	tests/fuzz/fuzz_parse \
 	tests/fuzz/fuzz_proc \
+	tests/fuzz/fuzz_segment \
 	tests/fuzz/fuzz_session
 
 check_PROGRAMS += $(FUZZ_TESTS)
@@ -61,6 +62,10 @@ tests_fuzz_fuzz_parse_LDADD = libcommon.la
 tests_fuzz_fuzz_proc_SOURCES = tests/fuzz/fuzz_proc.c $(FUZZ_COMMON)
 tests_fuzz_fuzz_proc_LDFLAGS = $(LIBFUZZER)
 tests_fuzz_fuzz_proc_LDADD = libdaemon.la
+
+tests_fuzz_fuzz_segment_SOURCES = tests/fuzz/fuzz_segment.c $(FUZZ_COMMON)
+tests_fuzz_fuzz_segment_LDFLAGS = $(LIBFUZZER)
+tests_fuzz_fuzz_segment_LDADD = libdaemon.la
 
 tests_fuzz_fuzz_session_SOURCES = tests/fuzz/fuzz_session.c $(FUZZ_DAEMON) $(FUZZ_COMMON)
 tests_fuzz_fuzz_session_CPPFLAGS = $(AM_CPPFLAGS) $(libdaemon_la_CPPFLAGS)

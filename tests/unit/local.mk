@@ -26,6 +26,7 @@ UNIT_TESTS += \
 	tests/unit/test_holders \
 	tests/unit/test_journal \
 	tests/unit/test_metrics \
+	tests/unit/test_ladder \
 	tests/unit/test_parse \
 	tests/unit/test_patience \
 	tests/unit/test_policy \

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""mix.py ADDRESS PORT PORTS COUNT SEED [serve|connect]: COUNT connections, each by its own plan.
+"""mix.py ADDRESS PORT PORTS COUNT SEED [serve|connect|here [KIND]]: COUNT connections, each by its own plan.
 
 Server and client in one process, or one of them; PORTS ports from PORT on, in turn, so that each
 can have a policy. The plan of a connection follows from SEED and its number: who closes first and
 after how long, FIN or RST, shut down before or not, both at once, data left unread, keep-alive.
-The client tells the server its number."""
+The client tells the server its number. KIND: all are of that one."""
 import random
 import socket
 import struct
@@ -12,14 +12,15 @@ import sys
 import threading
 import time
 
-KINDS = 15 * ["client", "server"] + 3 * ["server-half", "client-half", "server-reset", "client-reset",
+KINDS = 30 * ["client", "server"] + 6 * ["server-half", "client-half", "server-reset", "client-reset",
                                          "unread", "keepalive", "late"] + ["both"]
 PLACES = 8  # connections at a time
 
 
 def plan(seed, number):
     rng = random.Random(seed * 1000003 + number)
-    return rng.choice(KINDS), rng.randrange(1, 20000)
+    kind = rng.choice(KINDS)
+    return sys.argv[7] if len(sys.argv) > 7 else kind, rng.randrange(1, 20000)
 
 
 def abort(sock):
@@ -97,7 +98,7 @@ def listen(address, port, seed):
 
 def main():
     address, port, ports, count, seed = sys.argv[1], *map(int, sys.argv[2:6])
-    part = sys.argv[6] if len(sys.argv) > 6 else "both"
+    part = sys.argv[6] if len(sys.argv) > 6 else "here"
     if part != "connect":
         for i in range(ports):
             listen(address, port + i, seed)
@@ -119,7 +120,7 @@ def main():
         thread.start()
     for thread in threads:
         thread.join()
-    time.sleep(0.3)  # the servers' last closes
+    time.sleep(0.5)  # the servers' last closes, and graces
 
 
 main()

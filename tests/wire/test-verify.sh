@@ -90,6 +90,12 @@ check "mix: custody was active" grep -q 'waited for the peer: it closed [1-9]' "
 check "mix: and TIME_WAITs were avoided" grep -q 'left here, [1-9][0-9]* avoided' "$dir/mix.log"
 compared mix
 
+# --- both ends held, with graces that end in the same moment ---
+in_ns a "$closeside" run -s "$dir/none.socket" --verify --verdicts "$dir/held.verdicts" -o close-first=peer \
+	-o grace=200ms -o grace-learn=no -- "${mix[@]}" 127.0.0.1 8000 1 160 "$seed" here both >"$dir/held.log" 2>&1
+judged held 316 950
+at_most 0 "$(of held '.claim == "us" and .wire == "peer"')" "held: not both ends claim to be the first"
+
 # --- IPv6, and IPv4 by mapped addresses ---
 tcpdump_begin six lo
 verified six "${mix[@]}" ::1 8000 $ports 60 "$seed"
