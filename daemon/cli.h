@@ -20,29 +20,32 @@ enum cli_exit {
 };
 
 /* X(enum, letter or 0, long name, argument or NULL, what it does) */
-#define CLI_OPTIONS(X)                                                                          \
-	X(OPT_HELP, 'h', "help", NULL, "say how this is used")                                  \
-	X(OPT_VERSION, 'V', "version", NULL, "say which version this is")                       \
-	X(OPT_SOCKET, 's', "socket", "PATH", "the daemon's socket, /run/closeside/socket")      \
-	X(OPT_FORMAT, 'f', "format", "FORMAT", "plain, json or jsonl")                          \
-	X(OPT_CONFIG, 'c', "config", "FILE", "policies from this file")                         \
-	X(OPT_POLICY, 'p', "policy", "NAME", "only this policy of those in force")              \
-	X(OPT_OPTION, 'o', "option", "KEY=VALUE", "a policy for this command: may be repeated") \
-	X(OPT_REPORT, 'r', "report", NULL, "say at the end how the connections were closed")    \
-	X(OPT_VERBOSE, 'v', "verbose", NULL, "say also what was understood")                    \
-	X(OPT_ALL, 'a', "all", NULL, "also what is fine")                                       \
-	X(OPT_DELAY, 'd', "delay", "SECONDS", "look so often, every second otherwise")          \
-	X(OPT_ROUNDS, 'n', "iterations", "COUNT", "look so many times, and end")                \
-	X(OPT_ROLE, 0, "role", "ROLE", "server or client")                                      \
-	X(OPT_LOCAL, 0, "local", "ADDRESS:PORT", "our end")                                     \
-	X(OPT_REMOTE, 0, "remote", "ADDRESS:PORT", "the peer's end")                            \
-	X(OPT_PROGRAM, 0, "program", "PROGRAM", "the program's name or path")                   \
-	X(OPT_USER, 0, "user", "USER", "the effective user, by name or number")                 \
-	X(OPT_UNIT, 0, "unit", "UNIT", "the systemd unit, or a cgroup path")                    \
-	X(OPT_SINCE, 0, "since", "TIME", "from then on: 2h, 14:30, \"2026-11-22 14:30\"")       \
-	X(OPT_UNTIL, 0, "until", "TIME", "up to then")                                          \
-	X(OPT_STEP, 0, "step", "DURATION", "a row for each so long, from 10s on")               \
-	X(OPT_SPARK, 0, "spark", NULL, "a line for each quantity, drawn over time")             \
+#define CLI_OPTIONS(X)                                                                           \
+	X(OPT_HELP, 'h', "help", NULL, "say how this is used")                                   \
+	X(OPT_VERSION, 'V', "version", NULL, "say which version this is")                        \
+	X(OPT_SOCKET, 's', "socket", "PATH", "the daemon's socket, /run/closeside/socket")       \
+	X(OPT_FORMAT, 'f', "format", "FORMAT", "plain, json or jsonl")                           \
+	X(OPT_CONFIG, 'c', "config", "FILE", "policies from this file")                          \
+	X(OPT_POLICY, 'p', "policy", "NAME", "only this policy of those in force")               \
+	X(OPT_OPTION, 'o', "option", "KEY=VALUE", "a policy for this command: may be repeated")  \
+	X(OPT_REPORT, 'r', "report", NULL, "say at the end how the connections were closed")     \
+	X(OPT_VERIFY, 0, "verify", NULL, "hold that against the segments on the wire")           \
+	X(OPT_VERDICTS, 0, "verdicts", "FILE", "of --verify, each connection as a line of JSON") \
+	X(OPT_LADDER, 0, "ladder", "[=FILTER]", "the segments of one, beside its states")        \
+	X(OPT_VERBOSE, 'v', "verbose", NULL, "say also what was understood")                     \
+	X(OPT_ALL, 'a', "all", NULL, "also what is fine")                                        \
+	X(OPT_DELAY, 'd', "delay", "SECONDS", "look so often, every second otherwise")           \
+	X(OPT_ROUNDS, 'n', "iterations", "COUNT", "look so many times, and end")                 \
+	X(OPT_ROLE, 0, "role", "ROLE", "server or client")                                       \
+	X(OPT_LOCAL, 0, "local", "ADDRESS:PORT", "our end")                                      \
+	X(OPT_REMOTE, 0, "remote", "ADDRESS:PORT", "the peer's end")                             \
+	X(OPT_PROGRAM, 0, "program", "PROGRAM", "the program's name or path")                    \
+	X(OPT_USER, 0, "user", "USER", "the effective user, by name or number")                  \
+	X(OPT_UNIT, 0, "unit", "UNIT", "the systemd unit, or a cgroup path")                     \
+	X(OPT_SINCE, 0, "since", "TIME", "from then on: 2h, 14:30, \"2026-11-22 14:30\"")        \
+	X(OPT_UNTIL, 0, "until", "TIME", "up to then")                                           \
+	X(OPT_STEP, 0, "step", "DURATION", "a row for each so long, from 10s on")                \
+	X(OPT_SPARK, 0, "spark", NULL, "a line for each quantity, drawn over time")              \
 	X(OPT_PROGRAMS, 0, "programs", NULL, "each program by itself")
 
 enum cli_option_index {

@@ -14,13 +14,19 @@ const struct option_row option_rows[OPT_COUNT] = {
 #undef X
 };
 
+bool option_is_tied(const struct option_row *row)
+{
+	return row->argument && row->argument[0] == '[';
+}
+
 void option_print(FILE *out, const struct option_row *row)
 {
 	char left[64];
 
 	snprintf(left, sizeof(left), "%s%c%s--%s%s%s", row->letter ? "-" : " ",
 		 row->letter ? row->letter : ' ', row->letter ? ", " : "  ", row->word,
-		 row->argument ? " " : "", row->argument ? row->argument : "");
+		 row->argument && !option_is_tied(row) ? " " : "",
+		 row->argument ? row->argument : "");
 	fprintf(out, "  %-28s %s\n", left, row->text);
 }
 
@@ -54,8 +60,11 @@ static void build_getopt(unsigned int mask, bool stops, char *letters, struct op
 
 		if (!(mask & OPT(i)))
 			continue;
-		*words++ = (struct option){
-			row->word, row->argument ? required_argument : no_argument, NULL, 256 + i};
+		*words++ = (struct option){row->word,
+					   option_is_tied(row) ? optional_argument
+					   : row->argument     ? required_argument
+							       : no_argument,
+					   NULL, 256 + i};
 		if (row->letter)
 			*p++ = (char)row->letter;
 		if (row->letter && row->argument)

@@ -15,6 +15,9 @@ struct option_row {
 
 extern const struct option_row option_rows[OPT_COUNT];
 
+/* Its argument, if it has one, is tied to it by '=': "[=ARGUMENT]" in the table. */
+bool option_is_tied(const struct option_row *row);
+
 /* One line of help. */
 void option_print(FILE *out, const struct option_row *row);
 

@@ -202,7 +202,7 @@ static void put_options(const struct cli_command *command, unsigned int mask)
 	}
 	end();
 	for (int i = 0; i < OPT_COUNT; i++) {
-		if (!(mask & OPT(i)) || !option_rows[i].argument)
+		if (!(mask & OPT(i)) || !option_rows[i].argument || option_is_tied(&option_rows[i]))
 			continue;
 		option_kind(command, &option_rows[i], kind);
 		snprintf(key, sizeof(key), "%s,--%s", command ? command->name : "",

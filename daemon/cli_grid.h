@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { GRID_COLUMNS_MAX = 24, GRID_CELL_MAX = 256, GRID_LINE_MAX = 2048 };
+enum { GRID_COLUMNS_MAX = 32, GRID_CELL_MAX = 256, GRID_LINE_MAX = 2048 };
 
 /* A width that nothing is too wide for. */
 #define GRID_UNLIMITED UINT_MAX

@@ -27,7 +27,8 @@ struct sheet {
 	struct line *lines;
 	size_t line_count;
 };
-_Static_assert(GRID_COLUMNS_MAX >= 12, "");
+_Static_assert(1 + HISTORY_VALUES + 1 <= GRID_COLUMNS_MAX,
+	       "the label, all values, and what was lost");
 
 /* grid_cell_fn has no argument of the sheet's. */
 static const struct sheet *current;

@@ -7,12 +7,15 @@
 #include "daemon/cli_control.h"
 #include "daemon/cli_table.h"
 #include "daemon/cli_text.h"
+#include "daemon/cli_verify.h"
 
 #include <errno.h>
 #include <locale.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -51,21 +54,44 @@ static bool reap(pid_t child, int *exit_status)
 	return false;
 }
 
-static int wait_for(pid_t child, const sigset_t *signals)
+/* Until there is a signal to be taken. */
+static void work_until_signal(int ready, const struct run_meanwhile *meanwhile)
 {
+	for (;;) {
+		struct pollfd fds[3] = {{.fd = ready, .events = POLLIN},
+					{.fd = meanwhile->fds[0], .events = POLLIN},
+					{.fd = meanwhile->fds[1], .events = POLLIN}};
+
+		if (poll(fds, 3, -1) < 0 && errno != EINTR)
+			return;
+		if (fds[0].revents)
+			return;
+		if (fds[1].revents || fds[2].revents)
+			meanwhile->act(meanwhile->arg);
+	}
+}
+
+static int wait_for(pid_t child, const sigset_t *signals, const struct run_meanwhile *meanwhile)
+{
+	int ready = meanwhile ? signalfd(-1, signals, SFD_CLOEXEC) : -1;
 	siginfo_t info;
 	int status = CLI_RUN_FAILED;
 
 	while (!reap(child, &status)) {
-		int number = sigwaitinfo(signals, &info);
+		int number;
 
+		if (ready >= 0)
+			work_until_signal(ready, meanwhile);
+		number = sigwaitinfo(signals, &info);
 		if (number > 0 && number != SIGCHLD && info.si_code <= 0)
 			kill(child, number);
 	}
+	if (ready >= 0)
+		close(ready);
 	return status;
 }
 
-static int run_child(char **argv, bool *started)
+static int run_child(char **argv, const struct run_meanwhile *meanwhile, bool *started)
 {
 	struct sigaction by_default = {.sa_handler = SIG_DFL}, before;
 	sigset_t signals, mask;
@@ -81,7 +107,7 @@ static int run_child(char **argv, bool *started)
 		_exit(run_exec(argv));
 	}
 	*started = child > 0;
-	return child > 0 ? wait_for(child, &signals)
+	return child > 0 ? wait_for(child, &signals, meanwhile)
 			 : cli_fail(CLI_RUN_FAILED, "fork: %s", strerror(errno));
 }
 
@@ -211,15 +237,11 @@ static json_t *ask_until_settled(const char *socket_path, const char *tag, char 
 	return report;
 }
 
-int run_with_report(const struct cli *cli, const char *tag, char **argv)
+static void say_report(const struct cli *cli, const char *tag)
 {
-	bool started;
-	int status = run_child(argv, &started);
 	char why[256];
 	json_t *report;
 
-	if (!started)
-		return status;
 	ask_sheet(cli->socket);
 	report = ask_until_settled(cli->socket, tag, why, sizeof(why));
 	if (report) {
@@ -231,5 +253,22 @@ int run_with_report(const struct cli *cli, const char *tag, char **argv)
 		cli_fail(0, "no report: %s",
 			 *why ? why : "the daemon has seen no connection of it");
 	}
+}
+
+int run_with_report(const struct cli *cli, const char *tag, char **argv)
+{
+	struct verify *verify = NULL;
+	bool started;
+	int status;
+
+	if ((cli->value[OPT_VERIFY] || cli->value[OPT_LADDER]) &&
+	    (status = verify_begin(&verify, cli, tag)))
+		return status;
+	status = run_child(argv, verify ? verify_meanwhile(verify) : NULL, &started);
+	if (started && cli->value[OPT_REPORT])
+		say_report(cli, tag);
+	/* The command's own failure says more. */
+	if (verify && verify_end(verify, started) && !status)
+		status = CLI_FINDING;
 	return status;
 }

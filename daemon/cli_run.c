@@ -199,13 +199,15 @@ int cli_run(struct cli *cli)
 {
 	const char *policy = cli->value[OPT_POLICY];
 	char options[WIRE_OPTIONS_MAX] = "", tag[32];
-	bool report = cli->value[OPT_REPORT];
+	bool report = cli->value[OPT_REPORT] || cli->value[OPT_VERIFY] || cli->value[OPT_LADDER];
 	static struct command_verdict verdict;
 	int code;
 
 	if (policy && cli->value[OPT_OPTION])
 		return cli_fail(CLI_RUN_FAILED,
 				"-p names a policy, -o makes one: only one of them");
+	if (cli->value[OPT_VERDICTS] && !cli->value[OPT_VERIFY])
+		return cli_fail(CLI_RUN_FAILED, "--verdicts goes with --verify");
 	if (cli->value[OPT_OPTION] && (code = take_options(cli, options)))
 		return code;
 	if ((code = check_command(cli->argv[0], &verdict)) || (code = settle_daemon(cli)) ||

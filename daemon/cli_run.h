@@ -62,6 +62,14 @@ bool find_own_file(const char *name, const char *installed_dir, char *out, size_
  * status, 128 + n for a signal. */
 int run_with_report(const struct cli *cli, const char *tag, char **argv);
 
+/* What is to be done while the command runs: act() when one of the descriptors is readable; -1 is
+ * none. */
+struct run_meanwhile {
+	int fds[2];
+	void (*act)(void *arg);
+	void *arg;
+};
+
 /* Runs argv in place of this process; returns only on failure, an exit code. */
 int run_exec(char **argv);
 

@@ -8,6 +8,7 @@
 #include "daemon/filter.h"
 #include "daemon/follow.h"
 #include "daemon/proc.h"
+#include "daemon/tally.h"
 
 #include <jansson.h>
 
@@ -34,7 +35,8 @@ struct client {
 	struct proc_walk procs;
 	void *work; /* a command's own */
 	bool watching;
-	uint64_t lost; /* transitions, since it was told */
+	char tag[BOOK_TAG_MAX]; /* of those to be watched; "": all */
+	uint64_t lost;		/* transitions, since it was told */
 	struct client *prev, *next;
 };
 

@@ -7,6 +7,13 @@
  *   cli_command.c        what the command is, and why the shim may not get into it
  *   cli_private.c        a daemon of one's own when none answers
  *   cli_report.c         --report: waiting for the command, and what is said after
+ *     cli_verify.c         --verify, --ladder: what a capture says of the same closes
+ *       capture.c            segments, from the kernel
+ *       segment.c            one of them: headers of IP and TCP
+ *       flow.c               those of a connection, and who closed first
+ *       claims.c             what the daemon says
+ *       agree.c              both beside each other, pure
+ *       ladder.c             segments beside the states that they imply
  *   cli_policy.c       policy list, show, check, reload
  *   cli_share.c          what is steered beside the control
  *   cli_test.c         policy test: the explanation
@@ -48,9 +55,13 @@
 #include <config.h> /* of configure, not daemon/config.h */
 
 static const struct cli_command commands[] = {
-	{"run", "[-p POLICY | -o KEY=VALUE...] [--report] [--] COMMAND [ARGUMENT...]",
+	{"run",
+	 "[-p POLICY | -o KEY=VALUE...] [--report] [--verify] [--ladder[=FILTER]] [--] COMMAND "
+	 "[ARGUMENT...]",
 	 "run a command with its connections steered", 1, -1,
-	 OPT(OPT_POLICY) | OPT(OPT_OPTION) | OPT(OPT_REPORT) | OPT(OPT_CONFIG), cli_run},
+	 OPT(OPT_POLICY) | OPT(OPT_OPTION) | OPT(OPT_REPORT) | OPT(OPT_VERIFY) | OPT(OPT_VERDICTS) |
+		 OPT(OPT_LADDER) | OPT(OPT_CONFIG),
+	 cli_run},
 	{"status", "[-f FORMAT]", "what the daemon does now", 0, 0, OPT(OPT_FORMAT), cli_status},
 	{"ps", "[-f FORMAT] [PID | PROGRAM]", "the processes, and their connections by state", 0, 1,
 	 OPT(OPT_FORMAT), cli_ps},

@@ -17,6 +17,7 @@
 #include "common/tcp_state.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -136,11 +137,18 @@ struct transition {
 	char *text; /* NULL until somebody wants it */
 };
 
+/* Only what is of this command's; the processes may come after the request. */
+static bool has_tag(const struct client *client, const struct conn *conn)
+{
+	return !client->tag[0] ||
+	       !strcmp(client->tag, client->loop->book->tag[conn->account.tag].tag);
+}
+
 static void send_transition(struct client *client, void *arg)
 {
 	struct transition *what = arg;
 
-	if (!client->watching || !is_wanted(client, what->conn))
+	if (!client->watching || !has_tag(client, what->conn) || !is_wanted(client, what->conn))
 		return;
 	if (client_is_far_behind(client)) {
 		client->lost++;
@@ -183,10 +191,16 @@ void command_caught_up(struct client *client)
 
 static void cmd_watch(struct client *client, const json_t *request)
 {
+	const char *tag = json_string_value(json_object_get(request, "tag"));
 	char error[256];
 
 	if (client->watching)
 		leave_watch(client);
+	if (tag && strlen(tag) >= sizeof(client->tag)) {
+		client_end(client, "watch: that is no tag");
+		return;
+	}
+	snprintf(client->tag, sizeof(client->tag), "%s", tag ? tag : "");
 	if (!filter_from_json(&client->filter, json_object_get(request, "filter"), error,
 			      sizeof(error))) {
 		client_end(client, error);

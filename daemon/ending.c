@@ -125,6 +125,7 @@ static void end_owned(struct held *held, enum custody_outcome outcome, enum clos
 		     DRAIN_LAST); /* close() with unread data would send RST in place of FIN */
 	leave(held);
 	settle(held, outcome, side, side == SIDE_PEER ? STATE_LAST_ACK : STATE_FIN_WAIT1);
+	held_tell_other_end(held);
 	drop(held, closer_close);
 }
 

@@ -92,6 +92,9 @@ static void look_at(struct freed *freed, struct conn *conn, const struct kernel_
 	if (query->error && query->error != ENOENT)
 		return; /* a sweep will see */
 	if (!query->error) {
+		/* A quiet close leaves a TIME_WAIT only if the peer's FIN crossed ours. */
+		if (conn->quiet && query->state == STATE_TIME_WAIT && conn->side == SIDE_US)
+			conn->side = SIDE_BOTH;
 		conn_set_state(freed->parts->conns, conn, query->state, now);
 		if (query->state == STATE_TIME_WAIT)
 			adopt_time_wait(freed->parts, conn);

@@ -13,6 +13,7 @@
 
 enum {
 	DRAIN_ONCE = 4 << 20,	  /* bytes before the loop does other things */
+	FIN_COMES_MS = 50,	  /* from our own closing thread */
 	AT_EXIT_LIVES_MS = 10000, /* a process that says it ends, and does not */
 };
 
@@ -120,6 +121,28 @@ static void peer_closed(struct held *held)
 	arm(held, held->rtt_us / 1000 + 2);
 }
 
+void held_tell_other_end(const struct held *held)
+{
+	struct endpoint key[2] = {held->remote, held->local};
+	struct held *other;
+
+	HASH_FIND(tuple_hh, held->custody->by_tuple, key, ENDPOINT_PAIR_SIZE, other);
+	if (other)
+		other->fin_coming = true;
+}
+
+/* Both ends' graces often end in the same moment: each would be the first. Waits once. */
+static bool let_fin_come(struct held *held)
+{
+	if (!held->fin_coming || held->draining)
+		return false;
+	held->fin_coming = false;
+	held->deadline_ms = wire_now_ms() + FIN_COMES_MS;
+	evtimer_del(&held->timer);
+	keep_waiting(held, false);
+	return true;
+}
+
 static void act(struct held *held, enum custody_verdict verdict, bool has_data)
 {
 	switch (verdict) {
@@ -142,6 +165,8 @@ static void act(struct held *held, enum custody_verdict verdict, bool has_data)
 		begin_draining(held);
 		break;
 	case VERDICT_GRACE:
+		if (let_fin_come(held))
+			break;
 		ending_learn(held, PEER_STAYED);
 		/* fallthrough */
 	case VERDICT_US:

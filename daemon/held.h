@@ -27,10 +27,11 @@ struct held {
 	bool quiet;
 	bool late, probe; /* see patience.h */
 	bool saw_fin, shut_here;
-	bool drained;	/* the peer's FIN came, and nothing before it is unread */
-	bool waited;	/* patience let it wait */
-	bool retirable; /* in our network namespace */
-	bool indexed;	/* by its tuple */
+	bool drained;	 /* the peer's FIN came, and nothing before it is unread */
+	bool waited;	 /* patience let it wait */
+	bool retirable;	 /* in our network namespace */
+	bool indexed;	 /* by its tuple */
+	bool fin_coming; /* we held the other end as well, and are closing it */
 	struct endpoint local, remote;
 	struct account account;
 	/* The terms, clamped: */
@@ -77,6 +78,9 @@ void held_close_other_end(struct held *held);
 /* Has its program dissolved the connection between these two, whose shutdown it had asked for, and
  * connected the socket anew (connect(2), AF_UNSPEC)? */
 bool held_moved(int fd, uint8_t state, const struct endpoint *local, const struct endpoint *remote);
+/* Its close is under way on another thread: if the other end is held here as well, that one is the
+ * second, although it may not show yet. */
+void held_tell_other_end(const struct held *held);
 /* Takes it off all lists and frees it; custody.c. */
 void held_forget(struct held *held);
 

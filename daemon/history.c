@@ -68,6 +68,14 @@ static void add_news(uint64_t value[HISTORY_VALUES], const struct census *census
 		value[HISTORY_OUTCOMES + i] += news(census->outcomes[i], &told->outcomes[i]);
 }
 
+static bool is_zero(const uint64_t value[HISTORY_VALUES])
+{
+	for (unsigned int i = 0; i < HISTORY_VALUES; i++)
+		if (value[i])
+			return false;
+	return true;
+}
+
 static void add_states(uint64_t value[HISTORY_VALUES], const struct census *census)
 {
 	for (unsigned int i = 0; i < HISTORY_STATES; i++)
@@ -100,13 +108,19 @@ static void on_gone(void *arg, struct proc *proc)
 	add_news(program_of(history, &proc->process)->value, &proc->census, &proc->told);
 }
 
+/* One that has nothing, and has done nothing, takes no other program's place. */
 static void on_each(void *arg, struct proc *proc)
 {
-	struct history *history = arg;
-	struct program *program = program_of(history, &proc->process);
+	uint64_t value[HISTORY_VALUES] = {0};
+	struct program *program;
 
-	add_news(program->value, &proc->census, &proc->told);
-	add_states(program->value, &proc->census);
+	add_news(value, &proc->census, &proc->told);
+	add_states(value, &proc->census);
+	if (is_zero(value))
+		return;
+	program = program_of(arg, &proc->process);
+	for (unsigned int i = 0; i < HISTORY_VALUES; i++)
+		program->value[i] += value[i];
 }
 
 static void gather(struct history *history)
@@ -118,14 +132,6 @@ static void gather(struct history *history)
 }
 
 /* --- a sample --------------------------------------------------------------------------------- */
-
-static bool is_empty(const struct program *program)
-{
-	for (unsigned int i = 0; i < HISTORY_VALUES; i++)
-		if (program->value[i])
-			return false;
-	return true;
-}
 
 static uint64_t activity(const struct program *program)
 {
@@ -165,11 +171,8 @@ static void put_row(struct history_sample *sample, uint32_t id,
 		    const uint64_t value[HISTORY_VALUES])
 {
 	struct history_row row = row_of(id, value);
-	bool is_zero = true;
 
-	for (unsigned int i = 0; i < HISTORY_VALUES && is_zero; i++)
-		is_zero = !row.value[i];
-	if (!is_zero || id == HISTORY_ALL)
+	if (id == HISTORY_ALL || !is_zero(value))
 		history_put(sample, &row);
 }
 
@@ -181,7 +184,7 @@ static void put_programs(struct history *history, struct history_sample *sample)
 	unsigned int count = 0;
 
 	for (program = history->programs; program; program = program->hh.next) {
-		if (is_empty(program))
+		if (is_zero(program->value))
 			continue;
 		if (count < HISTORY_PROGRAMS && sample->used + HISTORY_FULL_ROW <= room) {
 			put_row(sample, history_file_id(history->file, program->name),
@@ -213,7 +216,7 @@ static void forget(struct history *history)
 
 	HASH_ITER(hh, history->programs, program, next)
 	{
-		if (is_empty(program) && !(program->score >> SCORE_SHIFT)) {
+		if (is_zero(program->value) && !(program->score >> SCORE_SHIFT)) {
 			HASH_DEL(history->programs, program);
 			free(program);
 			continue;

@@ -133,10 +133,23 @@ static bool is_name(const struct history_file *file, uint32_t id)
 	       !name->name[HISTORY_NAME - 1] && name->check == check_name(name);
 }
 
-static bool is_note(const struct history_file *file, const struct history_note *one)
+static bool is_note(const struct history_note *one)
 {
-	return one->seq && one->seq < SEQ_MAX && one->sample <= file->next &&
-	       !one->text[HISTORY_TEXT - 1] && one->check == check_note(one);
+	return one->seq && one->seq < SEQ_MAX && !one->text[HISTORY_TEXT - 1] &&
+	       one->check == check_note(one);
+}
+
+/* Where its sample is not there any more, it comes after the last. */
+static void load_note(struct history_file *file, struct history_note *one)
+{
+	if (!is_note(one)) {
+		*one = (struct history_note){.seq = 0};
+		return;
+	}
+	if (one->sample > file->next)
+		one->sample = file->next;
+	if (one->seq >= file->next_note)
+		file->next_note = one->seq + 1;
 }
 
 /* What is damaged of it is not there. */
@@ -152,10 +165,7 @@ static void load(struct history_file *file)
 		if (!is_name(file, id))
 			file->name[id] = (struct history_name){.since = 0};
 	for (unsigned int i = 0; i < HISTORY_NOTES_ALL; i++)
-		if (!is_note(file, &file->note[i]))
-			file->note[i] = (struct history_note){.seq = 0};
-		else if (file->note[i].seq >= file->next_note)
-			file->next_note = file->note[i].seq + 1;
+		load_note(file, &file->note[i]);
 }
 
 /* --- opening ---------------------------------------------------------------------------------- */

@@ -57,6 +57,8 @@ struct history_note {
 };
 _Static_assert(sizeof(struct history_note) == 128, "as in the file");
 
+_Static_assert(HISTORY_VALUES == 23 && NOTE_COUNT == 11, "another number, another HISTORY_VERSION");
+
 #define HISTORY_FILE_SIZE                                                                    \
 	(sizeof(struct history_head) + (uint64_t)HISTORY_IDS * sizeof(struct history_name) + \
 	 (uint64_t)HISTORY_NOTES_ALL * sizeof(struct history_note) +                         \

@@ -289,37 +289,40 @@ static uint64_t first_ms(const struct answer *answer)
 	return 0;
 }
 
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Samples of a time to come, which a clock that was set back leaves, are shown unless they are
+ * excluded; but rows are not spent on it. */
 static void take_request(struct answer *answer, const json_t *request, uint64_t now, uint64_t first)
 {
 	const char *program = json_string_value(json_object_get(request, "program"));
-	uint64_t rows = number_in(request, "rows", 0), from;
+	uint64_t rows = number_in(request, "rows", 0), from, until;
 
-	answer->until_ms = number_in(request, "until_ms", now);
+	answer->until_ms = number_in(request, "until_ms", INT64_MAX);
 	answer->since_ms = number_in(request, "since_ms", now > DAY_MS ? now - DAY_MS : 0);
 	answer->offset_ms = json_integer_value(json_object_get(request, "offset_ms")) % DAY_MS;
-	answer->step_ms = number_in(request, "step_ms", HISTORY_INTERVAL_MS);
-	if (answer->step_ms > DAY_MS)
-		answer->step_ms = DAY_MS;
+	answer->step_ms = smaller(number_in(request, "step_ms", HISTORY_INTERVAL_MS), DAY_MS);
 	from = answer->since_ms > first ? answer->since_ms : first;
-	if (answer->until_ms > now)
-		answer->until_ms = now;
+	until = smaller(answer->until_ms, now);
 	if (rows)
-		answer->step_ms =
-			history_step(answer->until_ms > from ? answer->until_ms - from : 1,
-				     rows < ROWS_MAX ? (unsigned int)rows : ROWS_MAX,
-				     json_is_true(json_object_get(request, "fine")));
+		answer->step_ms = history_step(until > from ? until - from : 1,
+					       (unsigned int)smaller(rows, ROWS_MAX),
+					       json_is_true(json_object_get(request, "fine")));
 	if (program)
 		strncpy(answer->program, program, sizeof(answer->program) - 1);
 }
 
-static json_t *about(const struct answer *answer, uint64_t first)
+static json_t *about(const struct answer *answer, uint64_t now, uint64_t first)
 {
 	json_t *row = json_object();
 
 	json_object_set_new(row, "type", json_string("history"));
 	set_number(row, "schema", 1);
 	set_number(row, "since_ms", answer->since_ms);
-	set_number(row, "until_ms", answer->until_ms);
+	set_number(row, "until_ms", smaller(answer->until_ms, now));
 	set_number(row, "step_ms", answer->step_ms);
 	set_number(row, "interval_ms", HISTORY_INTERVAL_MS);
 	json_object_set_new(row, "first_ms", first ? json_integer((json_int_t)first) : json_null());
@@ -334,7 +337,7 @@ void history_begin(struct client *client, const json_t *request)
 	struct history *history = client->loop->history;
 	struct answer *answer = calloc(1, sizeof(*answer));
 	bool programs = json_is_true(json_object_get(request, "programs"));
-	uint64_t first;
+	uint64_t now = history_wall_ms(), first;
 
 	if (answer && programs)
 		answer->each = calloc(HISTORY_IDS, sizeof(answer->each[0]));
@@ -347,9 +350,9 @@ void history_begin(struct client *client, const json_t *request)
 	answer->seq = history_file_first(answer->file);
 	answer->end = history_file_next(answer->file);
 	first = first_ms(answer);
-	take_request(answer, request, history_wall_ms(), first);
+	take_request(answer, request, now, first);
 	client->work = answer;
 	client->leave = leave;
-	client_send(client, about(answer, first));
+	client_send(client, about(answer, now, first));
 	client_begin(client, step);
 }

@@ -148,6 +148,13 @@ libcli_la_SOURCES = \
 	daemon/cli_tune.c daemon/cli_tune.h \
 	daemon/cli_tune_sheet.c \
 	daemon/cli_tune_words.c \
+	daemon/cli_verify.c daemon/cli_verify.h \
+	daemon/agree.c daemon/agree.h \
+	daemon/capture.c daemon/capture.h \
+	daemon/claims.c daemon/claims.h \
+	daemon/flow.c daemon/flow.h \
+	daemon/ladder.c daemon/ladder.h \
+	daemon/segment.c daemon/segment.h \
 	daemon/cli_watch.c \
 	daemon/explain.c daemon/explain.h \
 	daemon/explain_table.c \

@@ -118,7 +118,8 @@ static void book_missed(const struct record_context *context, const struct wire_
 /* What an ordinary close() leaves, in the kernel's words (RFC 9293, 3.10.4); 0: nothing. */
 static unsigned int state_after(const struct wire_record *record)
 {
-	if (record->action == CLOSE_RESET || record->action == CLOSE_ABORT || record->unread)
+	if (record->action == CLOSE_RESET || record->action == CLOSE_ABORT || record->unread ||
+	    (record->state == STATE_ESTABLISHED && record->side == SIDE_RESET))
 		return 0;
 	switch (record->state) {
 	case STATE_ESTABLISHED:

@@ -198,9 +198,10 @@ static void set_process(json_t *row, const struct proc *proc)
 	json_object_set_new(row, "shim", json_boolean(proc && proc->sessions));
 }
 
+static const char *const roles[] = {"any", "server", "client"};
+
 json_t *reply_conn(const struct loop *loop, const struct conn *conn)
 {
-	static const char *const roles[] = {"any", "server", "client"};
 	uint64_t now = wire_now_ms();
 	json_t *row = json_object();
 	char cookie[20];
@@ -249,6 +250,9 @@ char *reply_transition(const struct loop *loop, const struct conn *conn, unsigne
 	set_text(row, "policy", loop->book->policy[conn->account.policy].name);
 	json_object_set_new(row, "control", json_boolean(conn->account.control));
 	set_count(row, "state_ms", in_from_ms);
+	json_object_set_new(row, "role", json_string(roles[conn->role]));
+	set_text(row, "outcome", conn->outcome ? custody_outcome_word(conn->outcome - 1u) : NULL);
+	set_count(row, "unacked", conn->unacked);
 	text = json_dumps(row, JSON_COMPACT);
 	json_decref(row);
 	return text;

@@ -161,13 +161,24 @@ bool facts_gather(struct closing *c)
 	return true;
 }
 
+/* The program's own SO_LINGER {1,0}: its close() sends RST. */
+static bool aborts(const struct closing *c)
+{
+	struct linger linger;
+	socklen_t len = sizeof(linger);
+
+	return c->facts.app_linger && !(c->has_policy && c->terms.linger != LINGER_APP) &&
+	       raw(SYS_getsockopt, c->fd, SOL_SOCKET, SO_LINGER, &linger, &len) == 0 &&
+	       linger.l_onoff && linger.l_linger == 0;
+}
+
 enum close_side facts_side(const struct closing *c, enum close_action action)
 {
 	switch (c->facts.state) {
 	case STATE_ESTABLISHED:
 		if (action == CLOSE_HAND_OVER || action == CLOSE_DEFER || c->facts.deferred)
 			return SIDE_UNKNOWN;
-		return action == CLOSE_ABORT || c->facts.unread ? SIDE_RESET : SIDE_US;
+		return action == CLOSE_ABORT || c->facts.unread || aborts(c) ? SIDE_RESET : SIDE_US;
 	case STATE_FIN_WAIT1:
 	case STATE_FIN_WAIT2:
 		return SIDE_US;

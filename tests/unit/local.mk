@@ -21,6 +21,7 @@ UNIT_TESTS += \
 	tests/unit/test_grid \
 	tests/unit/test_history \
 	tests/unit/test_history_file \
+	tests/unit/test_history_reply \
 	tests/unit/test_history_time \
 	tests/unit/test_holders \
 	tests/unit/test_journal \
@@ -80,6 +81,10 @@ EXTRA_DIST += tests/unit/unit.h tests/unit/unit_netns.h
 
 # Programs without an LDADD of their own, that is the unit tests, are linked with:
 LDADD = libdaemon.la libcommon.la $(CMOCKA_LIBS)
+
+tests_unit_test_history_reply_SOURCES = tests/unit/test_history_reply.c $(HISTORY_WORLD)
+tests_unit_test_history_reply_CPPFLAGS = $(libdaemon_la_CPPFLAGS)
+tests_unit_test_history_reply_LDADD = $(LDADD) $(EVENT_LIBS) $(JANSSON_LIBS)
 
 tests_unit_test_survey_CPPFLAGS = $(AM_CPPFLAGS) $(EVENT_CFLAGS)
 tests_unit_test_survey_LDADD = $(LDADD) $(EVENT_LIBS) -lpthread

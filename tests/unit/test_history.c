@@ -237,6 +237,27 @@ static void the_busiest_have_a_row_and_the_others_one(void **state)
 	assert_int_equal(established(&row), 29 * 30 / 2);
 }
 
+static void those_that_do_nothing_take_no_place(void **state)
+{
+	struct world *world = *state;
+	struct process web = world_process(10, "/usr/sbin/nginx");
+	struct history_sample sample;
+	struct history_row row;
+
+	for (int i = 0; i < 2000; i++) {
+		char exe[32];
+		struct process process;
+
+		snprintf(exe, sizeof(exe), "/bin/idle%d", i);
+		process = world_process(1000 + i, exe);
+		assert_non_null(proc_get(conns_procs(world->conns), &process));
+	}
+	world_open(world, &web);
+	world_sample(world);
+	assert_true(world_last(world, &sample) && world_row(world, &sample, "nginx", &row));
+	assert_false(world_row_id(&sample, HISTORY_OTHER, &row));
+}
+
 static void a_name_that_is_forgotten_is_nobody_elses(void **state)
 {
 	struct world *world = *state;
@@ -535,6 +556,7 @@ int main(void)
 		IN_WORLD(a_process_that_has_gone_is_counted),
 		IN_WORLD(programs_add_up_to_all),
 		IN_WORLD(the_busiest_have_a_row_and_the_others_one),
+		IN_WORLD(those_that_do_nothing_take_no_place),
 		IN_WORLD(a_name_that_is_forgotten_is_nobody_elses),
 		IN_WORLD(what_was_there_is_not_opened),
 		IN_WORLD(a_time_wait_has_closed),

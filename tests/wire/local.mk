@@ -56,6 +56,7 @@ WIRE_TESTS += \
 	tests/wire/test-pairs.sh \
 	tests/wire/test-history.sh \
 	tests/wire/test-report.sh \
+	tests/wire/test-verify.sh \
 	tests/wire/test-missed.sh \
 	tests/wire/test-ps.sh \
 	tests/wire/test-filter.sh \
@@ -77,6 +78,7 @@ LONG_TESTS += \
 	tests/wire/test-tune-limits.sh \
 	tests/wire/test-share.sh \
 	tests/wire/test-packages.sh \
+	tests/wire/test-verify.sh \
 	$(LONG_ONLY)
 # A machine of its own takes a minute to start; test_balance_moves has its short form.
 LONG_ONLY = tests/wire/test-tune-orphans.sh
@@ -133,4 +135,4 @@ EXTRA_DIST += \
 	tests/wire/fetch.mjs tests/wire/load.py tests/wire/pool.py \
 	tests/wire/doctor-lib.sh tests/wire/hold-lib.sh tests/wire/hostile.py tests/wire/hostile-lib.sh tests/wire/attack.py \
 	tests/wire/syn_flood.py tests/wire/systemd-lib.sh tests/wire/tune-lib.sh tests/wire/uml-lib.sh \
-	tests/wire/walk.py tests/wire/watch_rate.py
+	tests/wire/mix.py tests/wire/verdicts.py tests/wire/walk.py tests/wire/watch_rate.py

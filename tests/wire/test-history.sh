@@ -104,6 +104,11 @@ killed() { rows | jq -s -e 'any(.event == "killed")'; }
 wait_for 20 killed
 is "the loop was ended by signal 9" "$(rows | jq -r 'select(.event == "killed") | .text')" \
 	"the loop is killed: that is said"
+loop_is_another() { [ -n "$(child_of closesided-a)" ] && daemon_answers a; }
+wait_for 10 loop_is_another
+kill -STOP "$(child_of closesided-a)"
+stalled() { rows | jq -s -e 'any(.text == "the loop had not moved for a second and was killed")'; }
+check "the loop stands still: that is said" wait_for 20 stalled
 stop closesided-a
 stopped=$(now_ms)
 
@@ -137,7 +142,7 @@ is "$before" "$(jq -s -c --argjson kept "$kept" 'map(select(.type == "sample"))[
 		| map({(.[0].key): (map(.value) | add)}) | add),
 	  (map(.custody | to_entries[]) | group_by(.key) | map({(.[0].key): (map(.value) | add)}) | add)]' "$dir/after")" \
 	"the samples before are as they were"
-is "start killed stop start start" "$(jq -r 'select(.event == "start" or .event == "stop" or .event == "killed") | .event' "$dir/after" |
+is "start killed killed stop start start" "$(jq -r 'select(.event == "start" or .event == "stop" or .event == "killed") | .event' "$dir/after" |
 	paste -sd' ')" "what happened to the daemon, in its order"
 is true "$(jq -s 'any(.type == "gap" and .length_ms >= 5000)' "$dir/after")" "the time without a daemon is a gap"
 is 0 "$(jq -s '[.[] | select(.type == "sample") | .opens, .closes[], .custody[], .states[] | select(. < 0)] | length' "$dir/after")" \

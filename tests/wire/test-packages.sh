@@ -63,7 +63,7 @@ systemd_boot "$top_srcdir" "$top_builddir" "$dir/debs" || {
 	not_ok "systemd boots"
 	finish
 }
-# What has our name, where dpkg and maintainer scripts write.
+# What has our name where dpkg, systemd and the daemon put files.
 found() {
 	systemd_in find /etc /usr /var -xdev -name '*closeside*' -not -name 'closeside-test*' | sort
 }
@@ -114,8 +114,14 @@ nginxes() {
 # shellcheck disable=SC2016 # the other bash expands it
 in_ns b bash -c 'exec 3<>"/dev/tcp/$1/80" && printf "GET / HTTP/1.0\r\nHost: bench\r\n\r\n" >&3 && cat <&3' \
 	- "$A4" >"$dir/answer"
+# It keeps the TIME_WAITs: one address would run out of ports.
+sources=()
+for i in 1 2 3 4 5 6 7 8; do
+	ip -n "$ns_b" addr add "10.77.0.$((20 + i))/24" dev veth0
+	sources+=(-s "10.77.0.$((20 + i))")
+done
 load() { # NAME SECONDS
-	start b "$1" "$churn" -c "$A4:80" --http --answer "$(stat -c %s "$dir/answer")" -r $rate -d "$2" --close us --pause 300 --timeout 60
+	start b "$1" "$churn" "${sources[@]}" -c "$A4:80" --http --answer "$(stat -c %s "$dir/answer")" -r $rate -d "$2" --close us --pause 300 --timeout 60
 }
 over() {
 	grep -q summary "$dir/$1.log"

@@ -145,6 +145,9 @@ is "done" "$(revert)" "revert"
 is "$before" "$(snapshot)" "all is as it was"
 check "the journal is gone" [ ! -e "$dir/a.socket.journal" ]
 is 1 "$(logged "$key: $applied to $limit, as it was")" "one line in the log for that"
+is "$key: $limit to $applied
+$key: $applied to $limit, put back" "$(ctl a history | jq -r 'select(.event == "sysctl") | .text')" \
+	"both are in the history"
 
 # --- an idle guardian ---
 wakeups() {
