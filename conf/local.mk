@@ -23,6 +23,16 @@ examples = \
 examplesdir = $(docdir)/examples
 dist_examples_DATA = conf/closeside.conf $(examples)
 
+# For those who watch it.
+prometheusdir = $(docdir)/examples/prometheus
+dist_prometheus_DATA = \
+	conf/prometheus/closeside.rules.yml \
+	conf/prometheus/scrape.yml
+zabbixdir = $(docdir)/examples/zabbix
+dist_zabbix_DATA = \
+	conf/zabbix/closeside.conf \
+	conf/zabbix/template_closeside.yaml
+
 install-data-local:
 	$(MKDIR_P) '$(DESTDIR)$(sysconfdir)/closeside'
 	test -e '$(DESTDIR)$(sysconfdir)/closeside/closeside.conf' || \

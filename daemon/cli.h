@@ -9,7 +9,8 @@
 enum cli_exit {
 	CLI_FINE = 0,
 	CLI_FINDING = 1, /* `policy check`, `doctor`, `tune show`: something is wrong; `ps`: no such
-			    process; `tune apply`...: not done, or not all */
+			    process; `tune apply`...: not done, or not all;
+			    `enable`, `disable`: refused */
 	CLI_USAGE = 2,
 	CLI_NO_DAEMON = 3,
 	CLI_FAILED = 4,
@@ -42,6 +43,8 @@ enum cli_exit {
 	X(OPT_PROGRAM, 0, "program", "PROGRAM", "the program's name or path")                    \
 	X(OPT_USER, 0, "user", "USER", "the effective user, by name or number")                  \
 	X(OPT_UNIT, 0, "unit", "UNIT", "the systemd unit, or a cgroup path")                     \
+	X(OPT_RUNTIME, 0, "runtime", NULL, "only until the next boot")                           \
+	X(OPT_FORCE, 0, "force", NULL, "also where it cannot work, or was edited by hand")       \
 	X(OPT_SINCE, 0, "since", "TIME", "from then on: 2h, 14:30, \"2026-11-22 14:30\"")        \
 	X(OPT_UNTIL, 0, "until", "TIME", "up to then")                                           \
 	X(OPT_STEP, 0, "step", "DURATION", "a row for each so long, from 10s on")                \
@@ -56,8 +59,16 @@ enum cli_option_index {
 };
 
 #define OPT(name) (1u << (name))
+_Static_assert(OPT_COUNT <= 32, "OPT() bits");
 
-enum cli_format { FORMAT_PLAIN, FORMAT_JSON, FORMAT_JSONL };
+enum cli_format {
+	FORMAT_PLAIN,
+	FORMAT_JSON,
+	FORMAT_JSONL,
+	FORMAT_PROMETHEUS, /* these: of `status` only */
+	FORMAT_OPENMETRICS,
+	FORMAT_ZABBIX,
+};
 
 struct cli {
 	const struct cli_command *command;
@@ -92,6 +103,8 @@ int cli_doctor(struct cli *cli);
 int cli_watch(struct cli *cli);
 int cli_explain(struct cli *cli);
 int cli_completion(struct cli *cli);
+int cli_enable(struct cli *cli);
+int cli_disable(struct cli *cli);
 int cli_on(struct cli *cli);
 int cli_off(struct cli *cli);
 int cli_policy_list(struct cli *cli);

@@ -146,16 +146,19 @@ bool options_parse(struct cli *cli, unsigned int mask, int argc, char **argv)
 
 bool options_take_format(struct cli *cli)
 {
-	static const char *const words[] = {"plain", "json", "jsonl"};
+	static const char *const words[] = {"plain",	  "json",	 "jsonl",
+					    "prometheus", "openmetrics", "zabbix"};
+	bool status = cli->command && cli->command->run == cli_status;
 
 	if (!cli->value[OPT_FORMAT])
 		return true;
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < (status ? 6 : 3); i++)
 		if (!strcmp(words[i], cli->value[OPT_FORMAT])) {
 			cli->format = (enum cli_format)i;
 			return true;
 		}
-	cli_fail(CLI_USAGE, "-f %s: expected plain, json or jsonl", cli->value[OPT_FORMAT]);
+	cli_fail(CLI_USAGE, "-f %s: expected plain, json%s", cli->value[OPT_FORMAT],
+		 status ? ", jsonl, prometheus, openmetrics or zabbix" : " or jsonl");
 	return false;
 }
 

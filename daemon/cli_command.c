@@ -86,22 +86,27 @@ static bool find_command(const char *name, const char *path, char *out, size_t s
 /* --- what runs with more rights than ours ignores LD_PRELOAD ------------------------------------
  */
 
-static bool gains_rights(const char *path, struct command_verdict *verdict)
+static bool gains_rights(const char *path, const struct command_user *user,
+			 struct command_verdict *verdict)
 {
 	struct stat st;
 	const char *what = NULL;
 
-	if (stat(path, &st) < 0)
+	if (user->no_new_privileges || stat(path, &st) < 0)
 		return false;
-	if ((st.st_mode & S_ISUID) && st.st_uid != getuid())
+	if ((st.st_mode & S_ISUID) && st.st_uid != user->uid)
 		what = "setuid";
-	else if ((st.st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && st.st_gid != getgid())
+	else if ((st.st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) &&
+		 st.st_gid != user->gid)
 		what = "setgid";
-	else if (geteuid() != 0 && getxattr(path, "security.capability", NULL, 0) > 0)
+	else if (user->euid != 0 && getxattr(path, "security.capability", NULL, 0) > 0)
 		what = "given capabilities by its file";
 	if (what)
 		judge(verdict, COMMAND_UNREACHABLE, "%s is %s: the system lets no library into it",
 		      path, what);
+	if (what)
+		verdict->remedy = "take the right from the file (chmod u-s,g-s or setcap -r), and "
+				  "give it by the unit: User=, Group=, AmbientCapabilities=";
 	return what;
 }
 
@@ -164,6 +169,9 @@ static void judge_segments(int fd, const char *path, const Elf64_Ehdr *elf,
 	else if (go)
 		judge(verdict, COMMAND_UNREACHABLE,
 		      "%s is a Go program: it makes its system calls itself, past the shim", path);
+	if (verdict->kind == COMMAND_UNREACHABLE)
+		verdict->remedy = "a build of it that is linked dynamically with glibc; or steer "
+				  "the other end, or a proxy before it";
 }
 
 /* The names of needed libraries are near the beginning of a program as linkers write it. */
@@ -196,6 +204,8 @@ static void judge_elf(int fd, const char *path, const char *head, size_t len,
 	if (verdict->foreign) {
 		judge(verdict, COMMAND_UNREACHABLE,
 		      "%s is a program for another processor or word size than the shim", path);
+		verdict->remedy = "a build of it for this system's own processor and word size, or "
+				  "a libcloseside for its own";
 		return;
 	}
 	judge_segments(fd, path, &elf, verdict);
@@ -226,7 +236,7 @@ static bool script_interpreter(char *head, const char *path_variable, char *out,
 
 /* Judges one file. Returns true if it is a script, with its interpreter in next. */
 static bool judge_file(const char *path, const char *path_variable, char *next, size_t size,
-		       struct command_verdict *verdict)
+		       const struct command_user *user, struct command_verdict *verdict)
 {
 	char head[HEAD_MAX + 1];
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -237,10 +247,11 @@ static bool judge_file(const char *path, const char *path_variable, char *next, 
 		head[len] = '\0';
 	if (len > 2 && !memcmp(head, "#!", 2))
 		script = script_interpreter(head, path_variable, next, size);
-	else if (len > SELFMAG && !memcmp(head, ELFMAG, SELFMAG) && !gains_rights(path, verdict))
+	else if (len > SELFMAG && !memcmp(head, ELFMAG, SELFMAG) &&
+		 !gains_rights(path, user, verdict))
 		judge_elf(fd, path, head, (size_t)len, verdict);
 	else if (len < 0)
-		gains_rights(path,
+		gains_rights(path, user,
 			     verdict); /* executable, not readable, as sudo is on some systems */
 	if (fd >= 0)
 		close(fd);
@@ -248,6 +259,14 @@ static bool judge_file(const char *path, const char *path_variable, char *next, 
 }
 
 void command_inspect(const char *name, const char *path, struct command_verdict *verdict)
+{
+	struct command_user self = {getuid(), geteuid(), getgid(), false};
+
+	command_inspect_for(name, path, &self, verdict);
+}
+
+void command_inspect_for(const char *name, const char *path, const struct command_user *user,
+			 struct command_verdict *verdict)
 {
 	char file[PATH_MAX], next[PATH_MAX];
 	int error;
@@ -261,8 +280,8 @@ void command_inspect(const char *name, const char *path, struct command_verdict 
 		return;
 	}
 	snprintf(file, sizeof(file), "%s", verdict->path);
-	for (int i = 0; i < SCRIPTS_MAX && judge_file(file, path, next, sizeof(next), verdict);
-	     i++) {
+	for (int i = 0;
+	     i < SCRIPTS_MAX && judge_file(file, path, next, sizeof(next), user, verdict); i++) {
 		if (!is_runnable(next, &error)) {
 			judge(verdict, error == ENOENT ? COMMAND_NOT_FOUND : COMMAND_NOT_EXECUTABLE,
 			      "%s: its interpreter %s: %s", file, next, strerror(error));

@@ -16,6 +16,7 @@ enum { LABEL_MAX = 64 };
 struct line {
 	char label[LABEL_MAX];
 	struct history_values values;
+	bool is_sum; /* of several rows */
 	bool is_max; /* the highest of each */
 };
 
@@ -27,8 +28,11 @@ struct sheet {
 	struct line *lines;
 	size_t line_count;
 };
-_Static_assert(1 + HISTORY_VALUES + 1 <= GRID_COLUMNS_MAX,
+_Static_assert(1 + HISTORY_VALUES + 2 <= GRID_COLUMNS_MAX,
 	       "the label, all values, and what was lost");
+
+/* No number: whether it was on at the end of the row. */
+static const struct history_quantity steering = {"STEERING", 0, 0};
 
 /* grid_cell_fn has no argument of the sheet's. */
 static const struct sheet *current;
@@ -40,6 +44,8 @@ static const char *cell(const void *row, unsigned int column, char *buf, size_t 
 
 	if (!quantity)
 		return line->label;
+	if (quantity == &steering)
+		return line->is_sum ? "" : line->values.off ? "off" : "on";
 	return history_number(line->is_max ? history_value_max(&line->values, quantity)
 					   : history_value(&line->values, quantity),
 			      buf, size);
@@ -53,23 +59,34 @@ static bool is_ever(const struct sheet *sheet, const struct history_quantity *qu
 	return false;
 }
 
+static bool is_ever_off(const struct sheet *sheet)
+{
+	for (size_t i = 0; i < sheet->line_count; i++)
+		if (sheet->lines[i].values.off && !sheet->lines[i].is_sum)
+			return true;
+	return false;
+}
+
+static void add_column(struct sheet *sheet, const struct history_quantity *quantity)
+{
+	sheet->shown[sheet->count] = quantity;
+	sheet->columns[sheet->count++] = (struct grid_column){
+		.title = quantity->title,
+		.right = true,
+		.rank = quantity->rank,
+	};
+}
+
 static void choose_columns(struct sheet *sheet, const char *label)
 {
 	sheet->columns[0] = (struct grid_column){.title = label};
 	sheet->shown[0] = NULL;
 	sheet->count = 1;
-	for (size_t i = 0; i < history_quantity_count && sheet->count < GRID_COLUMNS_MAX; i++) {
-		const struct history_quantity *quantity = &history_quantities[i];
-
-		if (quantity->rank && !is_ever(sheet, quantity))
-			continue;
-		sheet->shown[sheet->count] = quantity;
-		sheet->columns[sheet->count++] = (struct grid_column){
-			.title = quantity->title,
-			.right = true,
-			.rank = quantity->rank,
-		};
-	}
+	for (size_t i = 0; i < history_quantity_count; i++)
+		if (!history_quantities[i].rank || is_ever(sheet, &history_quantities[i]))
+			add_column(sheet, &history_quantities[i]);
+	if (is_ever_off(sheet))
+		add_column(sheet, &steering);
 }
 
 static void begin(struct sheet *sheet, const char *label, const struct line *last, size_t count)
@@ -98,7 +115,7 @@ static void sum_up(const struct sheet *sheet, struct line last[2])
 	memset(last, 0, 2 * sizeof(last[0]));
 	snprintf(last[0].label, LABEL_MAX, "average");
 	snprintf(last[1].label, LABEL_MAX, "maximum");
-	last[1].is_max = true;
+	last[0].is_sum = last[1].is_sum = last[1].is_max = true;
 	last[1].values.covered_ms = 1000; /* counts are per second there */
 	for (size_t i = 0; i < sheet->line_count; i++) {
 		history_values_add(&last[0].values, &sheet->lines[i].values);
@@ -276,7 +293,7 @@ static int by_activity(const void *a, const void *b)
 void history_print_programs(const json_t *rows)
 {
 	struct sheet sheet = {.lines = calloc(HISTORY_IDS, sizeof(struct line))};
-	struct line all = {.label = "total"};
+	struct line all = {.label = "total", .is_sum = true};
 	struct history_values values;
 	const json_t *row;
 	size_t i;

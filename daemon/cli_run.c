@@ -4,6 +4,7 @@
 #include "daemon/cli_run.h"
 
 #include "daemon/cli_page.h"
+#include "daemon/cli_unit.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -80,19 +81,6 @@ static bool set_socket(const char *path, const char *options, const char *policy
 /* --- getting the shim in ------------------------------------------------------------------------
  */
 
-static bool is_preloaded(const char *list, const char *library)
-{
-	size_t len = strlen(library);
-
-	for (const char *p = list; (p = strstr(p, library)); p += len) {
-		bool begins = p == list || strchr(" :", p[-1]);
-
-		if (begins && (!p[len] || strchr(" :", p[len])))
-			return true;
-	}
-	return false;
-}
-
 /* Ours comes first, what was there stays. */
 static int set_preload(void)
 {
@@ -105,8 +93,9 @@ static int set_preload(void)
 	if (strpbrk(library, " :"))
 		return cli_fail(CLI_RUN_FAILED,
 				"%s: the loader takes no path with a blank or a colon", library);
-	if (before && *before && is_preloaded(before, library))
+	if (before && preload_has(before, library))
 		return 0;
+	/* not preload_add(): what is there may be longer than any buffer */
 	if (asprintf(&text, "%s%s%s", library, before && *before ? ":" : "", before ? before : "") <
 	    0)
 		return cli_fail(CLI_RUN_FAILED, "%s", strerror(ENOMEM));

@@ -28,14 +28,24 @@ enum command_kind {
 
 struct command_verdict {
 	enum command_kind kind;
-	char path[4096]; /* what execvp() would run */
-	char why[512];	 /* for people: names the file that it is about */
-	bool foreign;	 /* another word size or processor: the loader would complain of the shim */
-	bool asan;	 /* needs gcc's address sanitizer, which insists on coming first */
+	char path[4096];    /* what execvp() would run */
+	char why[512];	    /* for people: names the file that it is about */
+	const char *remedy; /* what would let the shim in; NULL: nothing */
+	bool foreign; /* another word size or processor: the loader would complain of the shim */
+	bool asan;    /* needs gcc's address sanitizer, which insists on coming first */
+};
+
+/* Who will run it. */
+struct command_user {
+	uid_t uid, euid;
+	gid_t gid;
+	bool no_new_privileges; /* the rights of a file do nothing */
 };
 
 /* Looks as execvp() does, follows #! lines, reads ELF headers. path is $PATH's value. */
 void command_inspect(const char *name, const char *path, struct command_verdict *verdict);
+void command_inspect_for(const char *name, const char *path, const struct command_user *user,
+			 struct command_verdict *verdict);
 
 /* --- cli_sandbox.c: the seccomp filters that the command will inherit --- */
 

@@ -18,6 +18,7 @@
 struct bufferevent;
 struct control;
 struct loop;
+struct verdicts;
 
 struct client {
 	struct control *control;
@@ -34,6 +35,8 @@ struct client {
 	struct conn_walk walk;
 	struct proc_walk procs;
 	void *work; /* a command's own */
+	void (*answer)(struct client *client, const struct verdicts *verdicts);
+	unsigned int format; /* of `metrics` */
 	bool watching;
 	char tag[BOOK_TAG_MAX]; /* of those to be watched; "": all */
 	uint64_t lost;		/* transitions, since it was told */

@@ -18,6 +18,15 @@
  *   cli_share.c          what is steered beside the control
  *   cli_test.c         policy test: the explanation
  *   cli_status.c       status, on, off
+ *   cli_enable.c       enable, disable
+ *   cli_enable_plan.c    what the drop-in is to say
+ *   cli_dropin.c         the drop-in
+ *   cli_unit.c           what systemd says of a unit
+ *   cli_unit_name.c        its name
+ *   cli_unit_words.c       systemd's words and quotes
+ *   cli_unit_check.c     what would keep the shim out
+ *   cli_unit_sandbox.c     of the unit's settings
+ *   cli_enabled.c        of the enabled units, for status
  *   cli_ps.c           ps
  *   cli_ps_row.c         a process: its cells, their order
  *   cli_grid.c           columns in a given width
@@ -62,7 +71,8 @@ static const struct cli_command commands[] = {
 	 OPT(OPT_POLICY) | OPT(OPT_OPTION) | OPT(OPT_REPORT) | OPT(OPT_VERIFY) | OPT(OPT_VERDICTS) |
 		 OPT(OPT_LADDER) | OPT(OPT_CONFIG),
 	 cli_run},
-	{"status", "[-f FORMAT]", "what the daemon does now", 0, 0, OPT(OPT_FORMAT), cli_status},
+	{"status", "[-f plain|json|jsonl|prometheus|openmetrics|zabbix]",
+	 "what the daemon does now", 0, 0, OPT(OPT_FORMAT), cli_status},
 	{"ps", "[-f FORMAT] [PID | PROGRAM]", "the processes, and their connections by state", 0, 1,
 	 OPT(OPT_FORMAT), cli_ps},
 	{"top", "[-d SECONDS] [-n COUNT]", "the same, live, on the whole screen", 0, 0,
@@ -85,6 +95,11 @@ static const struct cli_command commands[] = {
 	 cli_explain},
 	{"completion", "bash|zsh", "a script for the shell that completes all of this", 1, 1, 0,
 	 cli_completion},
+	{"enable", "[--runtime] [--force] UNIT",
+	 "the shim in a systemd service, from its next start", 1, 1,
+	 OPT(OPT_RUNTIME) | OPT(OPT_FORCE), cli_enable},
+	{"disable", "[--force] UNIT", "not any more, from its next start", 1, 1, OPT(OPT_FORCE),
+	 cli_disable},
 	{"on", "", "steer", 0, 0, 0, cli_on},
 	{"off", "", "only watch, everywhere, within a second", 0, 0, 0, cli_off},
 	{"policy list", "[-c FILE] [-f FORMAT]", "the policies in force, in their order", 0, 0,

@@ -7,6 +7,7 @@
 #include "daemon/history_reply.h"
 #include "daemon/limits.h"
 #include "daemon/loop.h"
+#include "daemon/metrics.h"
 #include "daemon/reply.h"
 #include "daemon/session.h"
 #include "daemon/tally.h"
@@ -280,6 +281,7 @@ static const struct command {
 	{"policies", false, cmd_policies},
 	{"report", false, cmd_report},
 	{"history", false, history_begin},
+	{"metrics", false, metrics_begin},
 	{"reload", true, cmd_reload},
 	{"on", true, cmd_on},
 	{"off", true, cmd_off},

@@ -329,6 +329,7 @@ static bool parse_text(char *text, size_t len)
 		CFG_SEC("limits", limit_options, CFGF_NONE),
 		CFG_SEC("doctor", doctor, CFGF_NONE),
 		CFG_SEC("tune", config_tune_options(), CFGF_NONE),
+		CFG_SEC("metrics", config_metrics_options(), CFGF_NONE),
 		CFG_STR_CB("group", NULL, CFGF_NODEFAULT, on_group),
 		CFG_END(),
 	};
@@ -351,6 +352,7 @@ static bool parse_text(char *text, size_t len)
 	cfg_set_validate_func(cfg, "policy", on_policy_end);
 	cfg_set_validate_func(cfg, "defaults", on_defaults_end);
 	config_tune_attach(cfg);
+	config_metrics_attach(cfg);
 	rule_begin();
 	sound = cfg_parse_fp(cfg, stream) == CFG_SUCCESS && !*config_loading.error;
 	if (!sound)
@@ -391,6 +393,7 @@ struct config *config_new(void)
 		*limit_value(&config_limits[i], config) = config_limits[i].initial;
 	config->doctor_patience_ms = DOCTOR_PATIENCE_MS;
 	config_tune_begin(&config->tune);
+	config_metrics_begin(&config->metrics);
 	return config;
 }
 

@@ -5,6 +5,7 @@
 
 #include "daemon/sysctl.h"
 
+#include "common/endpoint.h"
 #include "common/policy.h"
 #include "common/wire.h"
 
@@ -38,6 +39,17 @@ struct tune_config {
 	} bound[SYSCTL_COUNT];
 };
 
+/* metrics {} */
+enum { METRICS_UNITS_MOST = 100 };
+
+struct metrics_config {
+	struct endpoint listen; /* family 0: off, as it is by default */
+	unsigned int units;	/* that have series of their own: 20; 0: none */
+};
+
+/* Of an address that only this machine can reach. */
+bool config_metrics_is_private(const struct metrics_config *metrics);
+
 const char *tune_mode_word(enum tune_mode mode);
 
 struct config {
@@ -55,6 +67,8 @@ struct config {
 	uint32_t doctor_patience_ms; /* doctor { patience }: 30 s */
 
 	struct tune_config tune;
+
+	struct metrics_config metrics;
 
 	char group[CONFIG_GROUP_MAX]; /* group = "adm": may read the control socket; "": none */
 };

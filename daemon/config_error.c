@@ -63,6 +63,7 @@ static const struct section {
 	{"doctor", "unknown key", "patience"},
 	{"tune", "unknown key", "mode, cooldown, memory or bound NAME { ... }"},
 	{"bound", "unknown key", "min or max"},
+	{"metrics", "unknown key", "listen or units"},
 };
 
 static const struct section *find_section(const char *name)
@@ -95,7 +96,7 @@ static void fail_unknown(cfg_t *cfg, const char *name)
 	if (!in)
 		config_fail(line,
 			    "'%s' is not known here, expected policy, defaults, limits, tune, "
-			    "doctor or group",
+			    "metrics, doctor or group",
 			    name);
 	else if (find_section(name))
 		config_fail(line, "'%s' inside another section, expected a '}' before it", name);

@@ -31,5 +31,11 @@ unsigned int config_title_line(const cfg_t *cfg, const char *title);
 cfg_opt_t *config_tune_options(void);
 void config_tune_attach(cfg_t *cfg);
 void config_tune_begin(struct tune_config *tune);
+/* metrics {}, the same; and its lines of the dump. */
+cfg_opt_t *config_metrics_options(void);
+void config_metrics_attach(cfg_t *cfg);
+void config_metrics_begin(struct metrics_config *metrics);
+void config_metrics_dump(const struct metrics_config *metrics,
+			 void (*emit)(void *arg, const char *line), void *arg);
 
 #endif

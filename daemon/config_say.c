@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What a config says, said again: the dump, which config_load() reads back to the same, and the
  * warnings. */
-#include "daemon/config.h"
+#include "daemon/config_load.h"
 
 #include "common/parse.h"
 
@@ -156,6 +156,7 @@ void config_dump(const struct config *config, void (*emit)(void *arg, const char
 	emit(arg, line);
 	emit(arg, "}");
 	dump_tune(&config->tune, emit, arg);
+	config_metrics_dump(&config->metrics, emit, arg);
 	if (*config->group) {
 		snprintf(line, sizeof(line), "group = \"%s\"", config->group);
 		emit(arg, line);
@@ -214,6 +215,9 @@ void config_warnings(const struct config *config, void (*say)(void *arg, const c
 	if (wants_local_ports(config) && !config_probe_local_ports())
 		say(arg, "local-ports: this kernel has no IP_LOCAL_PORT_RANGE (Linux 6.3, 6.1.31): "
 			 "it is ignored");
+	if (config->metrics.listen.family && !config_metrics_is_private(&config->metrics))
+		say(arg, "metrics: listen: other machines can reach this address: whoever does "
+			 "reads the metrics, unasked and in the clear");
 	if (*config->group && !getgrnam(config->group)) {
 		snprintf(line, sizeof(line),
 			 "group: there is no group '%s' here: the control socket "

@@ -178,7 +178,10 @@ static void infer_side(struct conn *conn)
 
 static void count_state(struct conns *conns, const struct conn *conn, int by)
 {
-	census_of(conns, conn)->state[conn->state] += (uint32_t)by;
+	if (conn->proc)
+		proc_count(conn->proc, conn->state, by);
+	else
+		conns->unknown.state[conn->state] += (uint32_t)by;
 	conns->all.state[conn->state] += (uint32_t)by;
 	conns->in[conn->netns][conn->state] += (uint32_t)by;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The judgements on piles of connections; those on what has a limit are in doctor_limits.c, on
- * listeners in doctor_queues.c. */
+ * listeners in doctor_queues.c, on enabled units in doctor_units.c. */
 #include "daemon/doctor.h"
 
 #include "daemon/doctor_words.h"
@@ -247,6 +247,7 @@ void doctor_judge(const struct doctor_facts *facts, const struct doctor_threshol
 	judge_time_wait(&judging);
 	judge_ports(&judging);
 	judge_descriptors(&judging);
+	judge_units(&judging);
 	judge_unnamed(&judging, judging.named_cuts);
 	judge_harmless(&judging);
 }

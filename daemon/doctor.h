@@ -6,6 +6,7 @@
 #ifndef DAEMON_DOCTOR_H
 #define DAEMON_DOCTOR_H
 
+#include "daemon/enabled.h"
 #include "daemon/verdict.h"
 
 #include "common/endpoint.h"
@@ -135,6 +136,8 @@ struct doctor_facts {
 	size_t listener_count;
 	const struct doctor_destination *destinations;
 	size_t destination_count;
+	const struct enabled_unit *units; /* that are enabled, looked at */
+	size_t unit_count;
 
 	uint64_t time_wait, time_wait_max;	       /* of the namespace; max 0: not known */
 	int64_t time_wait_near_ms;		       /* near the limit for so long; -1: not */

@@ -4,6 +4,8 @@
 #include "daemon/client.h"
 #include "daemon/descriptors.h"
 #include "daemon/doctor.h"
+#include "daemon/enabled.h"
+#include "daemon/faults.h"
 #include "daemon/gather.h"
 #include "daemon/loop.h"
 #include "daemon/sysctl.h"
@@ -30,13 +32,17 @@ struct doctor_watch {
 	struct cuts cuts;
 };
 
-/* One round, for one client. */
-struct round {
+/* One round. */
+struct doctor_round {
+	struct loop *loop;
 	struct gather *gather;
+	struct enabled *enabled; /* units; NULL until they are asked about */
 	struct conn_walk walk;
 	struct proc_walk procs;
-	bool (*step)(struct client *client, struct round *round); /* true: once more */
+	bool (*step)(struct doctor_round *round); /* true: once more */
 	bool walking_conns, walking_procs;
+	struct verdicts *verdicts; /* in the end; NULL: out of memory */
+	doctor_answer *answer;	   /* of a client's */
 };
 
 /* --- from second to second -------------------------------------------------------------------- */
@@ -175,29 +181,16 @@ static json_t *reply_verdict(const struct verdict *verdict)
 	return row;
 }
 
-static void leave(struct client *client)
-{
-	struct round *round = client->work;
-	struct loop *loop = client->loop;
-
-	if (round->walking_conns)
-		conn_walk_end(loop->conns, &round->walk);
-	if (round->walking_procs)
-		proc_walk_end(conns_procs(loop->conns), &round->procs);
-	gather_free(round->gather);
-	free(round);
-	client->work = NULL;
-	client->leave = NULL;
-}
-
 static bool add_listener(const struct vitals_listener *listener, void *arg)
 {
 	gather_listener(arg, listener);
 	return true;
 }
 
-static void judge(const struct loop *loop, struct gather *gather, struct verdicts *verdicts)
+static void judge(const struct doctor_round *round, struct verdicts *verdicts)
 {
+	const struct loop *loop = round->loop;
+	struct gather *gather = round->gather;
 	const struct vitals *vitals = loop->doctor->vitals;
 	const struct gather_parts *parts = gather_parts(gather);
 	struct doctor_thresholds thresholds = doctor_usual;
@@ -207,6 +200,10 @@ static void judge(const struct loop *loop, struct gather *gather, struct verdict
 		.socket_path = strcmp(socket, WIRE_SOCKET_DEFAULT) ? socket : "",
 	};
 
+	if (round->enabled) {
+		facts.units = enabled_units(round->enabled);
+		facts.unit_count = enabled_count(round->enabled);
+	}
 	thresholds.patience_ms = parts->patience_ms;
 	take_counters(&facts, vitals, parts);
 	take_settings(&facts, loop->doctor, parts->now_ms);
@@ -217,31 +214,34 @@ static void judge(const struct loop *loop, struct gather *gather, struct verdict
 
 /* --- the steps of a round --------------------------------------------------------------------- */
 
-static bool step_answer(struct client *client, struct round *round)
+static bool step_judge(struct doctor_round *round)
 {
-	struct verdicts *verdicts = calloc(1, sizeof(*verdicts));
-
-	if (verdicts)
-		judge(client->loop, round->gather, verdicts);
-	leave(client);
-	for (unsigned int i = 0; verdicts && i < verdicts->count; i++)
-		client_send(client, reply_verdict(&verdicts->verdict[i]));
-	client_end(client, verdicts ? NULL : "out of memory");
-	free(verdicts);
+	round->verdicts = calloc(1, sizeof(*round->verdicts));
+	if (round->verdicts)
+		judge(round, round->verdicts);
 	return false;
 }
 
-static bool step_look(struct client *client, struct round *round)
+/* Those that are enabled, which are mostly none. */
+static bool step_units(struct doctor_round *round)
 {
-	(void)client;
-	if (!gather_look(round->gather, PROCESSES_AT_ONCE))
-		round->step = step_answer;
+	if (!round->enabled)
+		round->enabled = enabled_new();
+	if (!round->enabled || !enabled_look(round->enabled, PROCESSES_AT_ONCE))
+		round->step = step_judge;
 	return true;
 }
 
-static bool step_procs(struct client *client, struct round *round)
+static bool step_look(struct doctor_round *round)
 {
-	struct loop *loop = client->loop;
+	if (!gather_look(round->gather, PROCESSES_AT_ONCE))
+		round->step = step_units;
+	return true;
+}
+
+static bool step_procs(struct doctor_round *round)
+{
+	struct loop *loop = round->loop;
 
 	for (int looks = 0; looks < PROCESSES_AT_ONCE;) {
 		const struct proc *proc = proc_walk_next(&round->procs);
@@ -265,9 +265,9 @@ static bool step_procs(struct client *client, struct round *round)
 	return true;
 }
 
-static bool step_conns(struct client *client, struct round *round)
+static bool step_conns(struct doctor_round *round)
 {
-	struct loop *loop = client->loop;
+	struct loop *loop = round->loop;
 
 	for (int i = 0; i < CONNS_AT_ONCE; i++) {
 		const struct conn *conn = conn_walk_next(loop->conns, &round->walk);
@@ -286,18 +286,11 @@ static bool step_conns(struct client *client, struct round *round)
 	return true;
 }
 
-static bool step(struct client *client)
-{
-	struct round *round = client->work;
+/* --- a round, whoever wants it ---------------------------------------------------------------- */
 
-	return round->step(client, round);
-}
-
-/* The model is fresh. */
-static void begin(struct client *client)
+struct doctor_round *doctor_round_new(struct loop *loop)
 {
-	struct loop *loop = client->loop;
-	struct round *round = calloc(1, sizeof(*round));
+	struct doctor_round *round = calloc(1, sizeof(*round));
 	struct gather_parts parts = {
 		.conns = loop->conns,
 		.book = loop->book,
@@ -311,23 +304,96 @@ static void begin(struct client *client)
 		round->gather = gather_new(&parts);
 	if (!round || !round->gather) {
 		free(round);
-		client_end(client, "out of memory");
-		return;
+		return NULL;
 	}
+	round->loop = loop;
 	vitals_refresh(loop->doctor->vitals, parts.now_ms);
 	conn_walk_begin(loop->conns, &round->walk);
 	round->walking_conns = true;
 	round->step = step_conns;
+	return round;
+}
+
+bool doctor_round_step(struct doctor_round *round)
+{
+	return round->step(round);
+}
+
+const struct verdicts *doctor_round_verdicts(const struct doctor_round *round)
+{
+	return round->verdicts;
+}
+
+void doctor_round_free(struct doctor_round *round)
+{
+	if (!round)
+		return;
+	if (round->walking_conns)
+		conn_walk_end(round->loop->conns, &round->walk);
+	if (round->walking_procs)
+		proc_walk_end(conns_procs(round->loop->conns), &round->procs);
+	gather_free(round->gather);
+	enabled_free(round->enabled);
+	free(round->verdicts);
+	free(round);
+}
+
+/* --- for a client ----------------------------------------------------------------------------- */
+
+static void leave(struct client *client)
+{
+	doctor_round_free(client->work);
+	client->work = NULL;
+	client->leave = NULL;
+}
+
+static bool step(struct client *client)
+{
+	struct doctor_round *round = client->work;
+
+	if (doctor_round_step(round))
+		return true;
+	client->work = NULL;
+	client->leave = NULL;
+	faults_take(client->loop->faults, round->verdicts, wire_now_ms());
+	round->answer(client, round->verdicts);
+	doctor_round_free(round);
+	return false;
+}
+
+/* The model is fresh. */
+static void begin(struct client *client)
+{
+	struct doctor_round *round = doctor_round_new(client->loop);
+
+	if (!round) {
+		client_end(client, "out of memory");
+		return;
+	}
+	round->answer = client->answer;
 	client->work = round;
 	client->leave = leave;
 	client_begin(client, step);
 }
 
-void doctor_begin(struct client *client)
+void doctor_begin_for(struct client *client, doctor_answer *answer)
 {
 	if (!client->loop->doctor) {
 		client_end(client, "there is no doctor here");
 		return;
 	}
+	client->answer = answer;
 	client_when_fresh(client, begin);
+}
+
+static void send_verdicts(struct client *client, const struct verdicts *verdicts)
+{
+	for (unsigned int i = 0; verdicts && i < verdicts->count; i++)
+		client_send(client, reply_verdict(&verdicts->verdict[i]));
+	client_end(client, verdicts ? NULL : "out of memory");
+}
+
+void doctor_begin(struct client *client)
+{
+	doctor_begin_for(client, send_verdicts);
 }

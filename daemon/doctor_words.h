@@ -46,6 +46,7 @@ void judge_queues(struct judging *judging);
 void judge_time_wait(struct judging *judging);
 void judge_ports(struct judging *judging);
 void judge_descriptors(struct judging *judging);
+void judge_units(struct judging *judging);
 void judge_harmless(struct judging *judging);
 
 #endif

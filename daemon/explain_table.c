@@ -311,6 +311,15 @@ const struct explanation explanations[] = {
 		"A policy with `keepalive` (60s/10s/5), and `user-timeout` where a sooner end is "
 		"worth more than a slow peer's data.",
 		"closeside conns state established age '>' 1h"),
+	VERDICT("shim-not-loaded", 0, "a unit is enabled, and runs without the shim",
+		"`closeside enable` wrote a drop-in for the unit, and the library is not in its "
+		"processes: nothing of it is steered.",
+		"It has not been restarted since. Or something keeps the library out: the program "
+		"became static or got capabilities, a later drop-in sets LD_PRELOAD, a sandbox "
+		"hides the library.",
+		"Restart the unit when that suits. If it was: `closeside enable UNIT` once more "
+		"says what is in the way, as far as it can be told from outside.",
+		"closeside status; grep libcloseside /proc/PID/maps"),
 	VERDICT("time-wait-harmless", BIT(TIME_WAIT), "many TIME_WAITs, and no limit is near",
 		"There are many, and that is all: they take a quarter to half a kilobyte each, and "
 		"no limit is near.",

@@ -30,13 +30,16 @@ libdaemon_la_SOURCES = \
 	daemon/doctor_limits.c \
 	daemon/doctor_queues.c \
 	daemon/doctor_run.c daemon/doctor_run.h \
+	daemon/doctor_units.c \
 	daemon/doctor_words.c daemon/doctor_words.h \
 	daemon/ending.c daemon/ending.h \
+	daemon/faults.c daemon/faults.h \
 	daemon/follow.c daemon/follow.h \
 	daemon/filter_conn.c daemon/filter_conn.h \
 	daemon/freed.c daemon/freed.h \
 	daemon/gather.c daemon/gather.h \
 	daemon/gather_rows.c daemon/gather_rows.h \
+	daemon/group.c daemon/group.h \
 	daemon/guardian.c daemon/guardian.h \
 	daemon/held.c daemon/held.h \
 	daemon/history.c daemon/history.h \
@@ -54,6 +57,10 @@ libdaemon_la_SOURCES = \
 	daemon/listen.c daemon/listen.h \
 	daemon/log.c daemon/log.h \
 	daemon/loop.c daemon/loop.h \
+	daemon/metrics.c daemon/metrics.h daemon/metrics_state.h \
+	daemon/metrics_command.c \
+	daemon/metrics_http.c daemon/metrics_http.h \
+	daemon/metrics_text.c daemon/metrics_text.h \
 	daemon/netns.c daemon/netns.h \
 	daemon/note.c daemon/note.h \
 	daemon/notify.c daemon/notify.h \
@@ -64,6 +71,7 @@ libdaemon_la_SOURCES = \
 	daemon/proc.c daemon/proc.h \
 	daemon/process.c daemon/process.h \
 	daemon/pulse.h \
+	daemon/ranking.c daemon/ranking.h \
 	daemon/record.c daemon/record.h \
 	daemon/relisten.c daemon/relisten.h \
 	daemon/reply.c daemon/reply.h \
@@ -103,6 +111,7 @@ libdaemon_la_LIBADD = libcli.la libconfig.la libcommon.la \
 libconfig_la_SOURCES = \
 	daemon/config.c daemon/config.h \
 	daemon/config_error.c daemon/config_load.h \
+	daemon/config_metrics.c \
 	daemon/config_say.c \
 	daemon/config_scan.c daemon/config_scan.h \
 	daemon/config_tune.c \
@@ -122,6 +131,10 @@ libcli_la_SOURCES = \
 	daemon/cli_conns.c daemon/cli_conns.h \
 	daemon/cli_control.c daemon/cli_control.h \
 	daemon/cli_doctor.c \
+	daemon/cli_dropin.c daemon/cli_dropin.h \
+	daemon/cli_enable.c \
+	daemon/cli_enable_plan.c daemon/cli_enable_plan.h \
+	daemon/cli_enabled.c daemon/cli_enabled.h \
 	daemon/cli_explain.c \
 	daemon/cli_filter.c daemon/cli_filter.h \
 	daemon/cli_grid.c daemon/cli_grid.h \
@@ -155,7 +168,13 @@ libcli_la_SOURCES = \
 	daemon/flow.c daemon/flow.h \
 	daemon/ladder.c daemon/ladder.h \
 	daemon/segment.c daemon/segment.h \
+	daemon/cli_unit.c daemon/cli_unit.h \
+	daemon/cli_unit_check.c daemon/cli_unit_check.h \
+	daemon/cli_unit_name.c \
+	daemon/cli_unit_sandbox.c \
+	daemon/cli_unit_words.c \
 	daemon/cli_watch.c \
+	daemon/enabled.c daemon/enabled.h \
 	daemon/explain.c daemon/explain.h \
 	daemon/explain_table.c \
 	daemon/filter.c daemon/filter.h \

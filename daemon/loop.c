@@ -8,11 +8,14 @@
 #include "daemon/custody.h"
 #include "daemon/deadman.h"
 #include "daemon/doctor_run.h"
+#include "daemon/faults.h"
 #include "daemon/follow.h"
 #include "daemon/history_loop.h"
 #include "daemon/kernel.h"
 #include "daemon/limits.h"
 #include "daemon/log.h"
+#include "daemon/metrics.h"
+#include "daemon/metrics_http.h"
 #include "daemon/note.h"
 #include "daemon/page.h"
 #include "daemon/patience.h"
@@ -156,6 +159,7 @@ bool loop_reload(struct loop *loop, char *error, size_t size)
 	name_policies(loop);
 	apply_limits(loop);
 	tune_reloaded(loop->tune);
+	metrics_http_reloaded(loop->http);
 	config_warnings(config, warn, loop);
 	log_notice("reloaded: %u %s from %s", config->rule_count,
 		   config->rule_count == 1 ? "policy" : "policies", loop->options->config_path);
@@ -252,6 +256,8 @@ static void tick(struct loop *loop, uint64_t now_ms)
 	follow_tick(loop->follow, now_ms);
 	doctor_watch_tick(loop->doctor, now_ms);
 	tune_tick(loop->tune, now_ms);
+	faults_tick(loop->faults, now_ms);
+	metrics_http_tick(loop->http, now_ms);
 	patience_tick(loop->patience, now_ms);
 	census_tick(conns_census(loop->conns), elapsed);
 	census_tick(conns_unknown(loop->conns), elapsed);
@@ -401,7 +407,11 @@ static bool make_services(struct loop *loop)
 	if (!loop->custody || !loop->sessions || !loop->control || !follow(loop))
 		return false;
 	loop->tune = tune_new(loop, options->setter_fd);
-	return loop->tune && history_loop_begin(loop);
+	loop->faults = faults_new(loop);
+	loop->metrics = metrics_new(loop);
+	loop->http = metrics_http_new(loop);
+	return loop->tune && loop->faults && loop->metrics && loop->http &&
+	       history_loop_begin(loop);
 }
 
 /* The page comes last: with it, shims begin to hand over. */
@@ -436,6 +446,7 @@ static bool start(struct loop *loop)
 		log_warning("no deadman's switch: %m");
 	config_warnings(loop->config, warn, loop);
 	say_missing();
+	metrics_http_reloaded(loop->http);
 	log_notice("serving %s: %u %s from %s%s", loop->options->socket_path,
 		   loop->config->rule_count, loop->config->rule_count == 1 ? "policy" : "policies",
 		   loop->options->config_path, page_is_on(loop->page) ? "" : "; switched off");
@@ -454,9 +465,12 @@ static void stop(struct loop *loop)
 	history_loop_stop(loop, wire_now_ms());
 	patience_publish(loop->patience, NULL);
 	page_free(loop->page);
+	metrics_http_free(loop->http);
+	faults_free(loop->faults);
 	tune_free(loop->tune);
 	follow_free(loop->follow);
 	control_free(loop->control);
+	metrics_free(loop->metrics);
 	sessions_free(loop->sessions);
 	custody_free(loop->custody);
 	closer_free(loop->closer, CLOSER_PATIENCE_MS);

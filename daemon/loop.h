@@ -49,6 +49,9 @@ struct loop {
 	struct doctor_watch *doctor;
 	struct tune *tune;
 	struct history *history;
+	struct faults *faults;
+	struct metrics *metrics;
+	struct metrics_http *http;
 	unsigned int watchers; /* clients of the control socket that watch */
 	struct loop_events *events;
 	uint64_t started_ms;

@@ -52,6 +52,12 @@
  *       history_loop    when samples are taken, and what the loop says of itself
  *       history_reply   what is answered of it
  *       note      what was done then
+ *     faults    what it finds, kept for who asks again and again
+ *     metrics   for Prometheus and Zabbix, from what is counted anyway
+ *       metrics_text  the table of families, and their text
+ *       metrics_http  the listener
+ *       group           counts by unit and by program
+ *       ranking         which of them are told of by name
  *     control   SOCKET.control: the CLI's
  *       command   its requests
  *       reply     its rows

@@ -14,6 +14,7 @@ struct procs {
 	struct proc_walk *walks;
 	proc_fn *gone;
 	void *gone_arg;
+	struct groups groups[GROUP_KINDS];
 };
 
 struct procs *procs_new(void)
@@ -32,7 +33,46 @@ void procs_free(struct procs *procs)
 		HASH_DEL(procs->by_key, proc);
 		free(proc);
 	}
+	for (int i = 0; i < GROUP_KINDS; i++)
+		groups_clear(&procs->groups[i]);
 	free(procs);
+}
+
+static const char *group_name(const struct process *process, enum group_kind kind)
+{
+	return kind == GROUP_UNIT ? process->unit : process_name(process);
+}
+
+/* Its counts go with it: it may have become another program. */
+static void change_group(struct procs *procs, struct proc *proc, enum group_kind kind)
+{
+	struct group *old = proc->group[kind], *now;
+	const char *name = group_name(&proc->process, kind);
+
+	if (old && !strncmp(old->name, name, sizeof(old->name) - 1))
+		return;
+	now = group_join(&procs->groups[kind], name);
+	for (unsigned int i = 0; i < STATE_COUNT; i++) {
+		if (old)
+			old->state[i] -= proc->census.state[i];
+		if (now)
+			now->state[i] += proc->census.state[i];
+	}
+	proc->group[kind] = now;
+	group_leave(&procs->groups[kind], old);
+}
+
+void proc_count(struct proc *proc, unsigned int state, int by)
+{
+	proc->census.state[state] += (uint32_t)by;
+	for (int i = 0; i < GROUP_KINDS; i++)
+		if (proc->group[i])
+			proc->group[i]->state[state] += (uint32_t)by;
+}
+
+const struct groups *procs_groups(const struct procs *procs, enum group_kind kind)
+{
+	return &procs->groups[kind];
 }
 
 struct proc *proc_get(struct procs *procs, const struct process *process)
@@ -49,6 +89,8 @@ struct proc *proc_get(struct procs *procs, const struct process *process)
 		HASH_ADD(hh, procs->by_key, key, sizeof(proc->key), proc);
 	}
 	proc->process = *process;
+	for (int i = 0; i < GROUP_KINDS; i++)
+		change_group(procs, proc, (enum group_kind)i);
 	return proc_ref(proc);
 }
 
@@ -72,6 +114,8 @@ void proc_put(struct procs *procs, struct proc *proc)
 			walk->next = proc->hh.next;
 	}
 	HASH_DEL(procs->by_key, proc);
+	for (int i = 0; i < GROUP_KINDS; i++)
+		group_leave(&procs->groups[i], proc->group[i]);
 	free(proc);
 }
 

@@ -7,6 +7,7 @@
 #include "common/close_decide.h"
 #include "common/tcp_state.h"
 
+#include "daemon/group.h"
 #include "daemon/process.h"
 #include "daemon/tally.h"
 
@@ -47,6 +48,7 @@ struct proc {
 	unsigned int references;
 	struct census census;
 	struct census_told told;
+	struct group *group[GROUP_KINDS]; /* of its unit, of its program; NULL: out of memory */
 	struct proc_guesses guesses;
 	UT_hash_handle hh;
 };
@@ -62,6 +64,10 @@ struct proc *proc_get(struct procs *procs, const struct process *process);
 struct proc *proc_ref(struct proc *proc);
 /* proc may be NULL. */
 void proc_put(struct procs *procs, struct proc *proc);
+
+/* So many more of its connections, or fewer, are in this state. */
+void proc_count(struct proc *proc, unsigned int state, int by);
+const struct groups *procs_groups(const struct procs *procs, enum group_kind kind);
 
 /* Every second or so: the rates. */
 void procs_tick(struct procs *procs, unsigned int elapsed_ms);

@@ -6,6 +6,7 @@
 #include "daemon/caps.h"
 #include "daemon/custody.h"
 #include "daemon/follow.h"
+#include "daemon/metrics_http.h"
 #include "daemon/page.h"
 #include "daemon/patience.h"
 #include "daemon/retire.h"
@@ -15,6 +16,7 @@
 #include "common/wire.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -121,6 +123,25 @@ static json_t *costs_of(const struct loop *loop)
 	return object;
 }
 
+static json_t *endpoint_text(const struct endpoint *ep)
+{
+	char text[ENDPOINT_TEXT_MAX];
+
+	return json_string(endpoint_format(ep, text, sizeof(text)));
+}
+
+/* Where metrics are to be had by HTTP, or why not where they should. */
+static json_t *metrics_of(const struct loop *loop)
+{
+	const struct endpoint *wanted = &loop->config->metrics.listen;
+	int error = loop->http ? metrics_http_error(loop->http) : 0;
+
+	if (!wanted->family)
+		return json_null();
+	return json_pack("{s:o, s:o}", "listen", endpoint_text(wanted), "error",
+			 error ? json_string(strerror(error)) : json_null());
+}
+
 json_t *reply_status(const struct loop *loop)
 {
 	json_t *row = json_object(), *custody = custody_of(&loop->book->all);
@@ -148,14 +169,8 @@ json_t *reply_status(const struct loop *loop)
 		json_object_set_new(row, "costs", costs_of(loop));
 	set_count(row, "lost", sessions_lost(loop->sessions));
 	set_count(row, "bad_messages", loop->book->bad_messages);
+	json_object_set_new(row, "metrics", metrics_of(loop));
 	return row;
-}
-
-static json_t *endpoint_text(const struct endpoint *ep)
-{
-	char text[ENDPOINT_TEXT_MAX];
-
-	return json_string(endpoint_format(ep, text, sizeof(text)));
 }
 
 static json_t *custody_text(const struct conn *conn)

@@ -274,6 +274,11 @@ void tune_reloaded(struct tune *tune)
 	tune->settings_ms = 0;
 }
 
+const struct balance_sheet *tune_sheet(const struct tune *tune)
+{
+	return &tune->sheet;
+}
+
 struct tune_samples *tune_samples(struct tune *tune)
 {
 	return &tune->samples;

@@ -34,6 +34,8 @@ void tune_reloaded(struct tune *tune);
 void tune_settings(struct tune *tune, uint64_t now_ms);
 /* The sheet of this moment, but for what a walk over the model says. */
 const struct balance_sheet *tune_assess(struct tune *tune, uint64_t now_ms);
+/* The sheet as it was last made. */
+const struct balance_sheet *tune_sheet(const struct tune *tune);
 struct tune_samples *tune_samples(struct tune *tune);
 struct ignored *tune_ignored(struct tune *tune);
 /* The worst that was near a limit since a `run --report` began: one line, or NULL. tune: NULL,

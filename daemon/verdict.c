@@ -125,6 +125,13 @@ const struct verdict_kind verdict_kinds[VERDICT_COUNT] = {
 			"# for good: systemctl edit {service}, and LimitNOFILE={target} in its " \
 			"[Service]")
 
+#define TEXT_SHIM_NOT_LOADED                                                                  \
+	.title = "{unit} is enabled, but {count} of its processes run without the shim",      \
+	.remedy = LINES("systemctl restart {restart} # it has not been since it was enabled", \
+			"# something keeps the shim out; this says what, if it can be told",  \
+			"{closeside} enable {enable}",                                        \
+			"# or leave it without: {closeside} disable {enable}")
+
 #define TEXT_PEER_VANISHED                                                                     \
 	.title = "peers of {program} have vanished: {count} connections send again and again", \
 	.remedy = LINES(                                                                       \

@@ -26,6 +26,7 @@ enum verdict_level { VERDICT_INFO, VERDICT_FAULT };
 	X(DESCRIPTORS_RUNNING_OUT, "descriptors-running-out", FAULT,                              \
 	  "a program near its limit of open files")                                               \
 	X(PEER_VANISHED, "peer-vanished", FAULT, "data is sent again and again, unanswered")      \
+	X(SHIM_NOT_LOADED, "shim-not-loaded", FAULT, "an enabled unit runs without the shim")     \
 	X(ANSWERS_UNNAMED, "answer-cut-short", INFO, "data was unread at close, whose?")          \
 	X(TIME_WAIT_HARMLESS, "time-wait-harmless", INFO, "many TIME_WAITs, far from any limit")
 
@@ -57,6 +58,9 @@ const struct verdict_kind *verdict_find(const char *id);
 	X(LONE, "lone")	      /* its pid, if it is no service */                           \
 	X(STOPPED, "stopped") /* its pid, if it is stopped */                              \
 	X(COUNT, "count")                                                                  \
+	X(UNIT, "unit")	      /* enabled, for people */                                    \
+	X(RESTART, "restart") /* the same for a shell, if it was not restarted */          \
+	X(ENABLE, "enable")   /* the same, if something keeps the shim out */              \
 	X(LIMIT, "limit")                                                                  \
 	X(PORT, "port")                                                                    \
 	X(REMOTE, "remote")                                                                \

@@ -5,6 +5,7 @@ CLI_TESTS += \
 	tests/cli/test-bench-report.sh \
 	tests/cli/test-conns.sh \
 	tests/cli/test-history.sh \
+	tests/cli/test-enable.sh \
 	tests/cli/test-explain.sh \
 	tests/cli/test-tune.sh
 EXTRA_DIST += tests/cli/lib.sh tests/cli/control.py tests/cli/terminal.py \

@@ -74,6 +74,15 @@ has "columns of what there was" \
 has "its numbers" '^14:30 +10 +0 +1 +10 +1 +0 +1 +100 +5$' "$work/out"
 is "a history that ends with the daemon is said to" \
 	"closeside: warning: the history is in the daemon's memory only, and ends with it" "$err"
+{ about && sample 14:30 1 0 0 && sample 14:31 1 0 0 '{"on":false}'; } >"$answers/history.jsonl"
+run history
+is "whether connections were steered, where they were not always" \
+	"TIME    ESTAB TIME-WAIT OPENS/s US/s PEER/s STEERING
+14:30       1         0       0    0      0       on
+14:31       1         0       0    0      0      off
+average     1         0       0    0      0
+maximum     2         0       0    0      0" "$out"
+{ about false && echo "$rows"; } >"$answers/history.jsonl"
 COLUMNS=64 run history
 has "what matters least goes first" \
 	'^TIME +ESTAB +TIME-WAIT +OPENS/s +US/s +PEER/s +H-GRACE/s +LOST$' "$work/out"

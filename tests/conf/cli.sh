@@ -71,7 +71,8 @@ expect "help of what is not there" 2 "no command 'frob'" help frob
 expect "an option that is not there" 2 'status --frob: there is no such option' status --frob
 expect "a misspelt option" 2 'did you mean --format' status --fromat json
 expect "an option without its argument" 2 'status -f: expected an argument' status -f
-expect "a wrong format" 2 'plain, json or jsonl' status -f xml
+expect "a wrong format" 2 'plain, json, jsonl, prometheus, openmetrics or zabbix' status -f xml
+expect "a format of status only" 2 'plain, json or jsonl' ps -f prometheus
 expect "an option after an argument" 3 'no daemon' "${nowhere[@]}" policy show web -f json
 expect "too many arguments" 2 "^closeside: status: .*'now'" status now
 expect "no command to run" 125 '^usage: closeside run' run

@@ -102,6 +102,16 @@ else
 	not_ok "the table of verdicts was found" <<<"only: $verdicts"
 fi
 
+# Both ways: what the table of metrics has, and what the section on them has.
+families=$(sed -nE 's/^\tX\([A-Z_]+, "([a-z_]+)", (GAUGE|COUNTER|INFO),.*/\1/p' daemon/metrics_text.h)
+documented=$(rendered closeside.1 | sed -n '/^METRICS/,/^[A-Z]/p' | grep -oE '^ +(closeside|process)_[a-z_]+' | tr -d ' ')
+expect_silence "closeside(1) has every metric, and no other" diff <(sort -u <<<"$families") <(sort -u <<<"$documented")
+if [ "$(wc -w <<<"$families")" -ge 30 ]; then
+	ok "the table of metrics was found"
+else
+	not_ok "the table of metrics was found" <<<"only: $families"
+fi
+
 for variable in CLOSESIDE_SOCKET CLOSESIDE_DISABLE; do
 	expect_silence "libcloseside(7) has $variable" has_line libcloseside.7 "$variable"
 done

@@ -48,6 +48,7 @@ UNIT_TESTS += \
 	tests/unit/test_tcp_state \
 	tests/unit/test_top \
 	tests/unit/test_tune \
+	tests/unit/test_unit \
 	tests/unit/test_user \
 	tests/unit/test_wire
 endif

@@ -297,6 +297,42 @@ CHANGE(all_at_once)
 	descriptors(scene);
 }
 
+/* Enabled a minute ago, with three processes that are older; a template, of which one instance was
+ * restarted; one that has the shim; one that is not running; and one that is a moment old. */
+static struct enabled_unit enabled[] = {
+	{.unit = "nginx.service",
+	 .enabled_ms = 60000,
+	 .processes = 3,
+	 .before = 3,
+	 .oldest_ms = 90000,
+	 .example = 77},
+	{.unit = "app@.service",
+	 .enabled_ms = 60000,
+	 .processes = 2,
+	 .before = 1,
+	 .loaded = 1,
+	 .oldest_ms = 90000},
+	{.unit = "fine.service",
+	 .enabled_ms = 60000,
+	 .processes = 3,
+	 .loaded = 2,
+	 .oldest_ms = 90000},
+	{.unit = "stopped.service", .enabled_ms = 60000},
+	{.unit = "fresh.service", .enabled_ms = 60000, .processes = 1, .oldest_ms = 10},
+};
+
+static void units_not_restarted(struct scene *scene)
+{
+	scene->facts.units = enabled;
+	scene->facts.unit_count = ARRAY_SIZE(enabled);
+}
+
+static void units_fine(struct scene *scene)
+{
+	scene->facts.units = enabled + 2;
+	scene->facts.unit_count = ARRAY_SIZE(enabled) - 2;
+}
+
 static const struct row {
 	const char *name;
 	void (*change)(struct scene *scene);
@@ -309,6 +345,9 @@ static const struct row {
 	{"one orphan too many", orphans, "orphans"},
 	{"orphans near tcp_max_orphans", orphans_near_limit, "orphans"},
 	{"orphans below it", orphans_below_limit, ""},
+	{"units not restarted since they were enabled", units_not_restarted,
+	 "shim-not-loaded shim-not-loaded"},
+	{"units with the shim, or none of whose processes has lasted", units_fine, ""},
 	{"more than one in a hundred has vanished", vanished, "peer-vanished"},
 	{"three of few have vanished", vanished_of_few, "peer-vanished"},
 	{"two of few have vanished", vanished_two_of_few, ""},
@@ -735,6 +774,35 @@ static void of_many_the_worst_are_listed(void **state)
 
 /* --- the words -------------------------------------------------------------------------------- */
 
+static void enabled_units_have_a_remedy(void **state)
+{
+	struct enabled_unit unit = enabled[0];
+	const struct verdict *verdict;
+	struct scene scene;
+
+	(void)state;
+	make_healthy(&scene);
+	scene.facts = (struct doctor_facts){.socket_path = "", .config_path = ""};
+	scene.facts.units = &unit;
+	scene.facts.unit_count = 1;
+	verdict = only(&scene);
+	assert_string_equal(verdict->unit, "nginx.service");
+	assert_string_equal(
+		verdict->title,
+		"nginx.service is enabled, but 3 of its processes run without the shim");
+	assert_int_equal(verdict->since_ms, 60000);
+	assert_int_equal(verdict->remedy_count, 1);
+	assert_remedy(verdict, "systemctl restart nginx.service # it has not been since it was "
+			       "enabled");
+	unit.before = 0; /* started since, and without it */
+	verdict = only(&scene);
+	assert_remedy(verdict, "closeside enable nginx.service");
+	assert_remedy(verdict, "# or leave it without: closeside disable nginx.service");
+	unit = enabled[1];
+	verdict = only(&scene);
+	assert_remedy(verdict, "systemctl restart 'app@*' # it has not been since it was enabled");
+}
+
 static void words_expand(void **state)
 {
 	static struct verdict_words words;
@@ -813,6 +881,7 @@ int main(void)
 		cmocka_unit_test(backlog_is_within_somaxconn),
 		cmocka_unit_test(descriptors_keep_the_hard_limit),
 		cmocka_unit_test(of_many_the_worst_are_listed),
+		cmocka_unit_test(enabled_units_have_a_remedy),
 		cmocka_unit_test(words_expand),
 		cmocka_unit_test(numbers_and_ages_are_for_people),
 		cmocka_unit_test(ids_are_names_of_policies),

@@ -66,6 +66,7 @@ WIRE_TESTS += \
 	tests/wire/test-tune-write.sh \
 	tests/wire/test-service.sh \
 	tests/wire/test-systemd.sh \
+	tests/wire/test-enable.sh \
 	tests/wire/test-demo.sh \
 	tests/wire/test-close-cost.sh
 

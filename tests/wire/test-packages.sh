@@ -69,6 +69,7 @@ found() {
 }
 found >"$dir/found.before"
 rm -f "$systemd_root/usr/sbin/policy-rc.d" # there, where nothing is to be started
+rm -f "$systemd_root/var/lib/man-db/auto-update" # a matter of seconds each time
 # install_packages first|second
 install_packages() {
 	systemd_in sh -c "exec dpkg -i $dir/debs/$1/closeside_*.deb $dir/debs/$1/libcloseside_*.deb" \
