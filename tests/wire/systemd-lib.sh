@@ -5,6 +5,7 @@
 # wire_init.
 #
 # systemd_boot        boots it; false if that cannot be here, with notes why
+# systemd_install     boots it, and installs the build: to $prefix, its config is $etc
 # systemd_in CMD...   runs a command in it
 # $systemd_root       its files, as seen from here
 # systemd_halt        also when wire_cleanup runs
@@ -129,4 +130,16 @@ systemd_halt() {
 systemd_has_gone() {
 	find "$systemd_cgroup" -depth -type d -exec rmdir {} + 2>/dev/null
 	[ ! -e "$systemd_cgroup" ]
+}
+
+systemd_install() {
+	systemd_boot "$top_srcdir" "$top_builddir" || {
+		not_ok "systemd boots"
+		finish
+	}
+	make -s -C "$top_builddir" install DESTDIR="$systemd_root" >"$dir/install.log" 2>&1
+	is 0 $? "it can be installed"
+	prefix=$(sed -n 's/^prefix = //p' "$top_builddir/Makefile")
+	etc=$(sed -n 's/^sysconfdir = //p' "$top_builddir/Makefile")
+	etc=$systemd_root${etc/#\$\{prefix\}/$prefix}/closeside/closeside.conf
 }

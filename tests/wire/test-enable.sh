@@ -14,15 +14,7 @@ wire_init
 [ -z "$wire_plain" ] || skip_all "there is nothing to enable without closeside"
 have nginx || skip_all "nginx is not installed"
 [ -z "${sanitizers:-}" ] || skip_all "a sanitizer's library would have to come before the shim"
-systemd_boot "$top_srcdir" "$top_builddir" || {
-	not_ok "systemd boots"
-	finish
-}
-make -s -C "$top_builddir" install DESTDIR="$systemd_root" >"$dir/install.log" 2>&1
-is 0 $? "it can be installed"
-prefix=$(sed -n 's/^prefix = //p' "$top_builddir/Makefile")
-etc=$(sed -n 's/^sysconfdir = //p' "$top_builddir/Makefile")
-etc=$systemd_root${etc/#\$\{prefix\}/$prefix}/closeside/closeside.conf
+systemd_install
 units=$systemd_root/etc/systemd/system
 cat >>"$etc" <<-'END'
 	limits { namespaces = 1 }

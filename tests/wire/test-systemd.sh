@@ -12,15 +12,7 @@
 wire_init
 [ -z "$wire_plain" ] || skip_all "there is no unit without closeside"
 have nginx || skip_all "nginx is not installed"
-systemd_boot "$top_srcdir" "$top_builddir" || {
-	not_ok "systemd boots"
-	finish
-}
-make -s -C "$top_builddir" install DESTDIR="$systemd_root" >"$dir/install.log" 2>&1
-is 0 $? "it can be installed"
-prefix=$(sed -n 's/^prefix = //p' "$top_builddir/Makefile")
-etc=$(sed -n 's/^sysconfdir = //p' "$top_builddir/Makefile")
-etc=$systemd_root${etc/#\$\{prefix\}/$prefix}/closeside/closeside.conf
+systemd_install
 systemd_in systemctl daemon-reload
 
 state() {
