@@ -85,8 +85,9 @@ LONG_TESTS += \
 	tests/wire/test-packages.sh \
 	tests/wire/test-verify.sh \
 	$(LONG_ONLY)
-# A machine of its own takes a minute to start; test_balance_moves has its short form.
-LONG_ONLY = tests/wire/test-tune-orphans.sh
+# A machine of its own takes a minute to start; test_balance_moves has its short form. Zabbix' frontend and
+# its database are large.
+LONG_ONLY = tests/wire/test-tune-orphans.sh tests/wire/test-zabbix-import.sh
 
 check_PROGRAMS += tests/wire/closes tests/wire/crowd
 tests_wire_closes_SOURCES = tests/wire/closes.c
