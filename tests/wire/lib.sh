@@ -107,6 +107,11 @@ finish() {
 	exit
 }
 
+# quietly COMMAND...: for check, whose own line is not to go where its command's do
+quietly() {
+	"$@" >/dev/null 2>&1
+}
+
 # --- time ---
 
 # Milliseconds, monotonic enough for a deadline.

@@ -63,7 +63,9 @@ unit() {
 		cat
 	} >"$units/$1.service"
 }
-server="$python $wire_dir/actor.py serve"
+# Where no PrivateTmp= or ProtectHome= hides it, wherever the sources are.
+cp "$wire_dir/actor.py" "$systemd_root/usr/local/lib/actor.py"
+server="$python /usr/local/lib/actor.py serve"
 # steered UNIT PORT: of three connections, all are held for the peer's FIN
 steered() {
 	local before after
@@ -247,7 +249,7 @@ cp "$python" "$systemd_root/usr/local/bin/capable-python"
 systemd_in setcap cap_net_raw+ep /usr/local/bin/capable-python
 unit capable <<-END
 	User=nobody
-	ExecStart=/usr/local/bin/capable-python $wire_dir/actor.py serve 8017 line text:bye close
+	ExecStart=/usr/local/bin/capable-python /usr/local/lib/actor.py serve 8017 line text:bye close
 END
 systemd_in systemctl daemon-reload
 kept_out families 8011 'allows no AF_UNIX'

@@ -101,9 +101,10 @@ families() {
 is "$(families "$dir/open")" "$(families "$dir/cli-open")" "the command and HTTP tell the same families"
 is "$(families "$dir/old")" "$(families "$dir/cli-old")" "in the older format as well"
 cp "$top_srcdir/conf/prometheus/closeside.rules.yml" "$wire_dir/rules.test.yml" "$dir"
-check "promtool check rules" promtool check rules "$dir/closeside.rules.yml" >/dev/null
-check "promtool test rules" promtool test rules "$dir/rules.test.yml" >/dev/null 2>&1
-check "promtool check config: the example" promtool check config --syntax-only "$top_srcdir/conf/prometheus/scrape.yml" >/dev/null
+check "promtool check rules" quietly promtool check rules "$dir/closeside.rules.yml"
+check "promtool test rules" quietly promtool test rules "$dir/rules.test.yml"
+check "promtool check config: the example" quietly promtool check config --syntax-only \
+	"$top_srcdir/conf/prometheus/scrape.yml"
 
 # --- a real Prometheus ---
 sed "s/15s/200ms/" "$top_srcdir/conf/prometheus/scrape.yml" >"$dir/prometheus.yml"

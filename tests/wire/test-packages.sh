@@ -95,7 +95,7 @@ cat >>"$systemd_root/etc/closeside/closeside.conf" <<-END
 	limits { namespaces = 1 }
 	policy web { program = nginx  close-first = peer  grace = 30s  grace-learn = no }
 END
-check "the policy is sound" systemd_in closeside policy reload
+check "the policy is sound" quietly systemd_in closeside policy reload
 systemd_in closeside enable nginx >"$dir/enable" 2>&1
 is 0 $? "nginx is enabled"
 dropins=$systemd_root/etc/systemd/system/nginx.service.d
@@ -199,7 +199,7 @@ is 0 "$(status lost)" "no record was lost"
 
 # --- upgraded while it is off, and its config has an error ---
 
-check "it can be switched off" systemd_in closeside off
+check "it can be switched off" quietly systemd_in closeside off
 cp "$systemd_root/etc/closeside/closeside.conf" "$dir/closeside.conf"
 echo 'policy web {' >>"$systemd_root/etc/closeside/closeside.conf"
 install_packages second

@@ -154,7 +154,10 @@ eventually "top: what it had is still there" "\($busy\)"
 daemon_restart a
 eventually "top: another daemon, the same screen" "^ *${pid_of[leaks]} .* yes +1[56] .* 15 "
 "${tmux[@]}" send-keys q
-eventually "top: q quits" "Pane is dead \(status 0"
+quits() {
+	[ "$("${tmux[@]}" display-message -p '#{pane_dead}/#{pane_dead_status}')" = 1/0 ]
+}
+check "top: q quits" wait_for 20 quits
 
 # --- a daemon that may do nothing: what it does not see is said, the rest is shown ---
 

@@ -61,10 +61,10 @@ check "its TIME_WAITs are ended before their time" wait_for 30 says_least retire
 check "reload" systemd_in systemctl reload closeside
 check "... is logged" wait_for 20 logged '^reloaded: 1 policy'
 
-check "off" systemd_in "$prefix/bin/closeside" off >/dev/null
+check "off" quietly systemd_in "$prefix/bin/closeside" off
 check "it restarts" systemd_in systemctl restart closeside
 is false "$(status on)" "it is off still"
-check "on" systemd_in "$prefix/bin/closeside" on
+check "on" quietly systemd_in "$prefix/bin/closeside" on
 is true "$(status on)" "and on"
 
 # --- the guardian sees to the loop, and systemd to the guardian ---
