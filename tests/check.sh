@@ -232,9 +232,9 @@ without() # BUILD STEP...: these cannot run then
 # The quick ones first; then what takes a processor goes on behind what mostly waits.
 if build_step "build with gcc" build gcc --enable-werror CC=gcc; then
 	test_step "unit tests" gcc UNIT_TESTS
-	behind "build with address and undefined sanitizers" build asan --enable-sanitizers
-	behind "build with thread sanitizer" build_units tsan --enable-sanitizers=thread
-	behind "build with clang" build clang --enable-werror CC=clang
+	behind "build with address and undefined sanitizers" build asan --enable-sanitizers "CFLAGS=-g -O1"
+	behind "build with thread sanitizer" build_units tsan --enable-sanitizers=thread "CFLAGS=-g -O1"
+	behind "build with clang" build clang --enable-werror CC=clang "CFLAGS=-g -O1"
 	behind_tests "lint" gcc LINT_TESTS
 	behind "make distcheck" distcheck
 	behind_tests "unit tests under thread sanitizer" tsan UNIT_TESTS RACE_ROUNDS=100000 \
