@@ -106,9 +106,10 @@ wait_for $((seconds + 15)) test -s "$dir/naive.plain" -a -s "$dir/careful.plain"
 	-a -s "$dir/fresh.steered"
 note "$reloads reloads, $restarts restarts in $seconds s"
 
-# Two counts of the same rare thing differ by chance: three standard deviations are allowed.
+# Two counts of the same rare thing differ by chance: three standard deviations of their difference are
+# allowed.
 allowed() {
-	awk -v plain="$1" 'BEGIN { printf "%d\n", plain + 3 * sqrt(plain + 1) }'
+	awk -v plain="$1" 'BEGIN { printf "%d\n", plain + 3 * sqrt(2 * (plain + 1)) }'
 }
 
 for kind in naive careful fresh; do

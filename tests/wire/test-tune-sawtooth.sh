@@ -70,7 +70,9 @@ judge tcp_max_tw_buckets 2 5
 is 0 "$changed_down" "tcp_max_tw_buckets: never down"
 lines=$(grep -c tcp_max_tw_buckets "$dir/closesided-a.log")
 read -r changed _ < <(changes 2 5)
-is "$changed" "$lines" "tcp_max_tw_buckets: a line in the log for each change"
+# Of two changes within a sample of ours one is not seen.
+at_least "$changed" "$lines" "tcp_max_tw_buckets: a line in the log for each change"
+at_most $((changed + 2)) "$lines" "... and no more"
 judge somaxconn 3 6
 judge backlog 4 6
 at_least $((seconds * 2)) "$(wc -l <"$dir/sample.log")" "it was looked at so often"
