@@ -72,7 +72,7 @@ again()
 		[ -e "$src/${trs%.trs}.sh" ] && scripts+=("${trs%.trs}.sh")
 		cp "$dir/${trs%.trs}.log" "$dir/${trs%.trs}.log.first"
 	done < <(failed_in "$dir" $tests)
-	[ ${#scripts[@]} -gt 0 ] && [ ${#scripts[@]} -le 3 ] || return
+	[ ${#scripts[@]} -gt 0 ] && [ ${#scripts[@]} -le 5 ] || return
 	echo "      AGAIN by themselves: ${scripts[*]}"
 	env "$@" make -C "$dir" -k check TESTS="${scripts[*]}" TEST_SUITE_LOG="${log##*/}.suite.log" 2>&1 </dev/null | tee -a "$log" |
 		grep --line-buffered -E '^(FAIL|SKIP) |^[0-9]+ passed: ' | sed -u 's/^/      /'
